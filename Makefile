@@ -1,0 +1,55 @@
+# Each target sets up what it needs: a virtual environment, uv, the Rust extension, Debian packages for the tests.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+UV := .uv/bin/uv
+RUN := $(UV) run --no-sync --quiet
+export MATURIN_NO_INSTALL_RUST := 1
+export UV_PYTHON_DOWNLOADS := never
+export CARGO_TARGET_DIR := $(CURDIR)/engine/target
+
+help:  ## What there is to make
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
+
+setup:  ## The virtual environment with ShadowMesh and its extension in it
+	@scripts/setup.sh
+	$(UV) sync --locked --all-extras --quiet
+
+demo: setup  ## Two light nodes, a backbone and real traffic, in network namespaces
+	@scripts/debian-packages.sh demo
+	$(RUN) shadowmesh demo
+
+test: setup  ## Everything that CI runs; as root also the end-to-end tests
+	@scripts/debian-packages.sh test
+	cargo test --manifest-path engine/Cargo.toml --workspace --exclude shadowmesh-python --release --quiet
+	$(RUN) python -m pytest --durations=10
+
+unit: setup  ## The fast tests alone: no root needed
+	$(RUN) python -m pytest tests/unit --quiet
+
+check: setup  ## Format, lint, types, import directions, a test for each module
+	$(RUN) ruff format --check .
+	$(RUN) ruff check .
+	$(RUN) mypy
+	$(RUN) python -m mypy.stubtest shadowmesh._engine
+	$(RUN) lint-imports
+	$(RUN) deptry src
+	$(RUN) python scripts/check_mirror.py
+	cargo fmt --manifest-path engine/Cargo.toml --all --check
+	cargo clippy --manifest-path engine/Cargo.toml --workspace --all-targets --release --quiet -- -D warnings
+
+format: setup  ## Put the code in the form that `check` wants
+	$(RUN) ruff check --fix .
+	$(RUN) ruff format .
+	cargo fmt --manifest-path engine/Cargo.toml --all
+
+bench: setup  ## The figures, each as a ratio to what it is compared with (root; about three minutes)
+	@scripts/debian-packages.sh bench
+	$(RUN) python -m bench
+
+fuzz: setup  ## Mutated input for every decoder
+	$(RUN) python -m fuzz --inputs 200000
+
+clean:  ## Remove what was built
+	rm -rf .venv .uv engine/target src/shadowmesh/_engine*.so
+
+.PHONY: help setup demo test unit check format bench fuzz clean

@@ -1,0 +1,150 @@
+"""The packet engine: one UDP port, one TUN device and the WireGuard protocol between them, in Rust threads.
+
+The engine knows no identities, records or policy. Whatever arrives on its UDP port that is neither a
+WireGuard datagram nor a relay frame (first-byte table: docs/spec/datagrams.md) is handed up by `drain`.
+No engine thread ever enters Python: it pushes to a bounded queue and writes one wake byte to `wake_fd`
+when the queue turns from empty to non-empty.
+"""
+
+from collections.abc import Sequence
+from typing import final
+
+class EngineError(Exception):
+    """The system refused something (TUN device, UDP port, address), or the engine has stopped. One clear line."""
+
+@final
+class ControlDatagram:
+    """A datagram for Python: STUN, or one of our control types (first byte 0x40 and above, but for 0x50)."""
+
+    @property
+    def payload(self) -> bytes: ...
+    @property
+    def source(self) -> tuple[str, int]:
+        """IP address (an IPv4 address is never written in its IPv6-mapped form) and UDP port."""
+
+@final
+class UnroutedPacket:
+    """A packet left this host for an overlay address that no peer has. At most one event a second for an address.
+
+    The engine holds up to 64 such packets for 3 s and sends them when `add_peer` brings the address;
+    otherwise it answers each with ICMP destination unreachable.
+    """
+
+    @property
+    def destination(self) -> str: ...
+
+@final
+class PeerHandshake:
+    """A WireGuard handshake with this peer completed (the first one, or a rekey)."""
+
+    @property
+    def public_key(self) -> bytes: ...
+
+@final
+class PeerRoamed:
+    """Authenticated datagrams of this peer now come from another address; the engine has already followed."""
+
+    @property
+    def public_key(self) -> bytes: ...
+    @property
+    def source(self) -> tuple[str, int]: ...
+
+@final
+class EngineFailed:
+    """An engine thread ended for good (the TUN device was removed, for instance). Nothing flows any more."""
+
+    @property
+    def reason(self) -> str: ...
+
+Event = ControlDatagram | UnroutedPacket | PeerHandshake | PeerRoamed | EngineFailed
+
+@final
+class PeerCounters:
+    @property
+    def public_key(self) -> bytes: ...
+    @property
+    def path(self) -> tuple[str, int]: ...
+    @property
+    def tx_bytes(self) -> int:
+        """Bytes of inner packets sealed for this peer."""
+    @property
+    def rx_bytes(self) -> int:
+        """Bytes of inner packets opened and accepted from this peer."""
+    @property
+    def tx_packets(self) -> int: ...
+    @property
+    def rx_packets(self) -> int: ...
+    @property
+    def handshake_age_s(self) -> float | None:
+        """Seconds since the last completed WireGuard handshake; None before the first."""
+
+@final
+class Counters:
+    """One consistent snapshot."""
+
+    @property
+    def peers(self) -> list[PeerCounters]: ...
+    @property
+    def drops(self) -> dict[str, int]:
+        """Dropped packets and datagrams by reason (names are stable: they are metrics labels)."""
+    @property
+    def control_received(self) -> int: ...
+    @property
+    def control_sent(self) -> int: ...
+
+@final
+class Engine:
+    def __new__(
+        cls,
+        *,
+        private_key: bytes,
+        port: int = 0,
+        tun: str | None = None,
+        addresses: Sequence[str] = (),
+        mtu: int = 1280,
+    ) -> Engine:
+        """Opens the UDP port (IPv4 and IPv6, all interfaces) and the TUN device and starts the threads.
+
+        private_key: 32-byte X25519 static key. port: 0 lets the system choose. tun: name of the device
+        to make (a `%d` is numbered by the kernel); None opens no device: packets of peers are counted and dropped.
+        addresses: the device's own addresses with prefix length, e.g. "fd5a:1::7/48"; the kernel adds the
+        connected route. All of it disappears with the engine or its process. Raises EngineError, ValueError.
+        """
+    @property
+    def port(self) -> int: ...
+    @property
+    def tun(self) -> str | None: ...
+    @property
+    def public_key(self) -> bytes:
+        """X25519 public key, 32 bytes."""
+    @property
+    def wake_fd(self) -> int:
+        """Non-blocking descriptor, readable while `drain` has something to give; `drain` empties it."""
+    def drain(self, limit: int = 256) -> list[Event]:
+        """Takes up to `limit` events, oldest first. When more are left, `wake_fd` stays readable."""
+    def send(self, payload: bytes, destination: tuple[str, int]) -> None:
+        """Sends one control datagram (at most 1,232 bytes; best effort, like UDP). Raises ValueError, EngineError."""
+    def add_peer(
+        self,
+        public_key: bytes,
+        psk: bytes,
+        path: tuple[str, int],
+        allowed_ips: Sequence[str],
+        *,
+        initiate: bool = False,
+        keepalive_s: int = 0,
+    ) -> None:
+        """Installs a WireGuard peer, or replaces PSK, path and allowed addresses of the one that is there.
+
+        psk: 32 bytes, never all zero. allowed_ips: prefixes whose packets go to, and are accepted from, this
+        peer only; a prefix that another peer has is refused. initiate: start the handshake now.
+        When the peer is there already, its old session goes on carrying data until the new PSK's handshake is done.
+        Raises ValueError, EngineError.
+        """
+    def set_path(self, public_key: bytes, path: tuple[str, int]) -> None:
+        """Raises KeyError when there is no such peer."""
+    def remove_peer(self, public_key: bytes) -> None:
+        """Forgets the peer and its keys. No error when it is not there."""
+    def counters(self) -> Counters: ...
+    def stop(self) -> None:
+        """Stops and joins the threads, closes port and device. Idempotent; also runs at interpreter exit."""
