@@ -9,6 +9,19 @@ when the queue turns from empty to non-empty.
 from collections.abc import Sequence
 from typing import final
 
+__all__ = [
+    "EngineError",
+    "Engine",
+    "Counters",
+    "PeerCounters",
+    "ControlDatagram",
+    "UnroutedPacket",
+    "PeerHandshake",
+    "PeerRoamed",
+    "EngineFailed",
+    "Event",
+]
+
 class EngineError(Exception):
     """The system refused something (TUN device, UDP port, address), or the engine has stopped. One clear line."""
 

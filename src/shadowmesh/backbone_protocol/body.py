@@ -14,7 +14,7 @@ MAX_REQUEST_BYTES = 16 * 1024
 
 
 class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Field names are the keys of both encodings; they are at most 23 ASCII characters (see wire.cbor)."""
+    """Field names are the keys of both encodings."""
 
 
 B = TypeVar("B", bound=Body)
@@ -43,5 +43,5 @@ def decode_json(data: bytes, kind: type[B], *, max_bytes: int = MAX_REQUEST_BYTE
         raise DecodeError(f"{kind.__name__}: {len(data)} bytes, at most {max_bytes} allowed")
     try:
         return msgspec.json.decode(data, type=kind)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise DecodeError(f"{kind.__name__}: {error}") from None

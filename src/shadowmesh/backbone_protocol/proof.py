@@ -6,18 +6,18 @@ Header `SM-Proof: <ts>,<counter>,<MAC in base64url without padding>`, MAC = HMAC
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
+import re
 from dataclasses import dataclass
 from typing import Self
 
 from shadowmesh.wire.errors import DecodeError
 
 PROOF_HEADER = "SM-Proof"
-MAC_BYTES = 32
 _LABEL = b"shadowmesh/v1/proof"
 _MAX_HEADER_BYTES = 128
+_HEADER = re.compile(r"([0-9]{1,19}),([0-9]{1,19}),([A-Za-z0-9_-]{43})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +42,14 @@ class Proof:
 
     @classmethod
     def parse(cls, header: str) -> Self:
-        """Raises DecodeError."""
-        parts = header.split(",") if len(header) <= _MAX_HEADER_BYTES else []
-        if len(parts) != 3 or not header.isascii() or not all(part.isdigit() and len(part) < 20 for part in parts[:2]):
+        """Raises DecodeError for any other text than `header` writes."""
+        parts = _HEADER.fullmatch(header) if len(header) <= _MAX_HEADER_BYTES else None
+        if parts is None:
             raise DecodeError(f"{PROOF_HEADER}: not time, counter and MAC")
-        try:
-            mac = base64.b64decode(parts[2] + "=", altchars=b"-_", validate=True)
-        except binascii.Error:
-            raise DecodeError(f"{PROOF_HEADER}: the MAC is not base64url") from None
-        if len(mac) != MAC_BYTES:
-            raise DecodeError(f"{PROOF_HEADER}: a MAC of {len(mac)} bytes, want {MAC_BYTES}")
-        return cls(int(parts[0]), int(parts[1]), mac)
+        proof = cls(int(parts[1]), int(parts[2]), base64.urlsafe_b64decode(parts[3] + "="))
+        if proof.header() != header:
+            raise DecodeError(f"{PROOF_HEADER}: leading zeros, or bits left over in the MAC")
+        return proof
 
 
 def _mac(key: bytes, method: str, path: str, body: bytes, issued_at: int, counter: int) -> bytes:

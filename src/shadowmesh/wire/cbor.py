@@ -24,7 +24,7 @@ def encode(value: Any) -> bytes:
 
 
 def decode(data: bytes, *, max_bytes: int, what: str, max_items: int = _MAX_ITEMS) -> Any:
-    """Raises DecodeError for longer input, other than exactly one item, and any other type; NotCanonical for another form.
+    """Raises DecodeError for longer input, another type, or not just one item; NotCanonical for another form.
 
     `max_items` counts arrays, maps, keys and values: it bounds the time and the memory.
     """

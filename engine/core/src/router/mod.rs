@@ -1,0 +1,396 @@
+//! Which peer a packet belongs to, what waits, and the WireGuard state of all peers.
+//!
+//! Two threads share a router behind a lock that they take for a batch at a time: [`Router::route`] reserves
+//! counters for a batch of packets, [`Router::receive`] and [`Router::accept`] stand before and after
+//! opening a batch of datagrams. The ciphers run outside. After any call, drain [`Router::poll`].
+
+mod peers;
+mod unrouted;
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::allowed_ips::Prefix;
+use crate::drops::{DropReason, Drops};
+use crate::icmp;
+use crate::packet::{IpHeader, is_link_scoped};
+use crate::wireguard::{Interface, Open, Opened, PublicKey, Received, Seal, Secret, Sessions, sealed_bytes};
+use peers::{Peer, PeerTable, Slot};
+use unrouted::Unrouted;
+
+/// A peer costs 12 KB, for some seconds around a PSK change up to three times that: 50 MB for a full table,
+/// and a node trusts dozens.
+pub const MAX_PEERS: usize = 4_096;
+
+/// What the shell must do, in order.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Output {
+    Send {
+        datagram: Vec<u8>,
+        destination: SocketAddr,
+    },
+    /// A packet for the TUN device.
+    Deliver(Vec<u8>),
+    Unrouted(IpAddr),
+    Handshake(PublicKey),
+    Roamed(PublicKey, SocketAddr),
+}
+
+/// What to do with a packet from the TUN device.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Route {
+    /// A seal for each packet was handed out.
+    To(SocketAddr),
+    /// Cut it and give each packet to [`Router::hold`].
+    Hold,
+    Drop(DropReason),
+}
+
+#[derive(Debug)]
+pub struct PeerConfig {
+    pub public_key: PublicKey,
+    pub psk: Secret,
+    pub path: SocketAddr,
+    pub allowed_ips: Vec<Prefix>,
+    pub keepalive: Duration,
+    pub initiate: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RouterError {
+    /// The peer's public key is our own, or of low order.
+    UnusableKey,
+    PrefixTaken(Prefix),
+    TooManyPeers,
+    TooManyPrefixes,
+    UnknownPeer,
+}
+
+#[derive(Debug, Clone)]
+pub struct PeerSnapshot {
+    pub public_key: PublicKey,
+    pub path: SocketAddr,
+    pub tx_bytes: u64,
+    pub rx_bytes: u64,
+    pub tx_packets: u64,
+    pub rx_packets: u64,
+    pub handshake_age: Option<Duration>,
+}
+
+#[derive(Debug)]
+pub struct Router {
+    interface: Interface,
+    drops: Arc<Drops>,
+    peers: PeerTable,
+    unrouted: Unrouted,
+    outputs: VecDeque<Output>,
+}
+
+impl Router {
+    pub fn new(interface: Interface, drops: Arc<Drops>) -> Self {
+        Self {
+            interface,
+            drops,
+            peers: PeerTable::default(),
+            unrouted: Unrouted::default(),
+            outputs: VecDeque::new(),
+        }
+    }
+
+    pub fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Adds a peer, or replaces PSK, path, keepalive and prefixes of the one that is there. On an error
+    /// nothing has changed.
+    pub fn add_peer(&mut self, config: PeerConfig, now: Instant) -> Result<(), RouterError> {
+        if config.public_key == self.interface.public_key() {
+            return Err(RouterError::UnusableKey);
+        }
+        let known = self.peers.find(&config.public_key);
+        self.peers.check_prefixes(known, &config.allowed_ips)?;
+        let slot = match known {
+            Some(slot) => {
+                self.replace_peer(slot, &config, now);
+                slot
+            }
+            None => self.insert_peer(&config, now)?,
+        };
+        self.peers.set_prefixes(slot, config.allowed_ips);
+        self.peers.register(slot);
+        if config.initiate {
+            self.initiate(slot, now);
+        }
+        self.release_unrouted(now);
+        Ok(())
+    }
+
+    pub fn set_path(&mut self, public_key: PublicKey, path: SocketAddr) -> Result<(), RouterError> {
+        let slot = self.peers.find(&public_key).ok_or(RouterError::UnknownPeer)?;
+        if let Some(peer) = self.peers.get_mut(slot) {
+            peer.path = path;
+        }
+        Ok(())
+    }
+
+    pub fn remove_peer(&mut self, public_key: PublicKey) {
+        if let Some(peer) = self.peers.remove(&public_key) {
+            self.drops.count_many(DropReason::NoSession, peer.waiting.len() as u64);
+        }
+    }
+
+    /// Finds the peer for a packet that will become `packets` packets of `bytes` bytes together.
+    pub fn route(
+        &mut self,
+        ip: &IpHeader,
+        packets: usize,
+        bytes: usize,
+        seals: &mut Vec<Seal>,
+        now: Instant,
+    ) -> Route {
+        if is_link_scoped(ip.destination) {
+            return Route::Drop(DropReason::LinkLocal);
+        }
+        let Some(peer) = self.peers.route(ip.destination).and_then(|slot| self.peers.get_mut(slot)) else {
+            return Route::Hold;
+        };
+        for _ in 0..packets {
+            let Some(seal) = peer.sessions.seal(now) else {
+                seals.clear();
+                return Route::Hold;
+            };
+            seals.push(seal);
+        }
+        peer.count_sent(packets, bytes);
+        Route::To(peer.path)
+    }
+
+    /// Keeps a packet until its peer has a session, or until there is such a peer.
+    pub fn hold(&mut self, packet: &[u8], now: Instant) {
+        let Some(ip) = IpHeader::parse(packet) else {
+            self.drops.count(DropReason::MalformedPacket);
+            return;
+        };
+        if let Some(slot) = self.peers.route(ip.destination) {
+            self.send_or_wait(slot, packet.to_vec(), now);
+            return;
+        }
+        if let Some(oldest) = self.unrouted.packets.push(packet.to_vec(), now) {
+            self.give_up(&oldest);
+        }
+        if self.unrouted.is_news(ip.destination, now) {
+            self.outputs.push_back(Output::Unrouted(ip.destination));
+        }
+    }
+
+    /// Takes a WireGuard datagram. Handshakes are dealt with here; data is to be opened by the caller.
+    pub fn receive(&mut self, source: SocketAddr, datagram: &[u8], now: Instant) -> Option<Open> {
+        match self.try_receive(source, datagram, now) {
+            Ok(open) => open,
+            Err(reason) => {
+                self.drops.count(reason);
+                None
+            }
+        }
+    }
+
+    /// Takes an opened datagram, its packet being at `at` of `arena`. Returns where the IP packet lies,
+    /// without padding; None for a keepalive and for whatever must not pass.
+    pub fn accept(
+        &mut self,
+        opened: Opened,
+        source: SocketAddr,
+        arena: &[u8],
+        at: usize,
+        now: Instant,
+    ) -> Option<Range<usize>> {
+        match self.try_accept(opened, source, arena, at, now) {
+            Ok(range) => range,
+            Err(reason) => {
+                self.drops.count(reason);
+                None
+            }
+        }
+    }
+
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(packet) = self.unrouted.packets.pop_expired(now) {
+            self.give_up(&packet);
+        }
+        for slot in self.peers.slots() {
+            let Some(peer) = self.peers.get_mut(slot) else {
+                continue;
+            };
+            if peer.sessions.next_timeout().is_none_or(|at| now < at) {
+                continue;
+            }
+            let (outputs, destination) = (&mut self.outputs, peer.path);
+            let gave_up = peer.sessions.handle_timeout(&mut self.interface, now, |datagram| {
+                outputs.push_back(Output::Send { datagram: datagram.to_vec(), destination });
+            });
+            if gave_up {
+                let waited = peer.waiting.take(|_| true).len();
+                self.drops.count_many(DropReason::NoSession, waited as u64);
+            }
+            self.peers.register(slot);
+        }
+    }
+
+    pub fn next_timeout(&self) -> Option<Instant> {
+        let sessions = self.peers.iter().filter_map(|peer| peer.sessions.next_timeout());
+        sessions.chain(self.unrouted.packets.next_timeout()).min()
+    }
+
+    pub fn peers(&self, now: Instant) -> Vec<PeerSnapshot> {
+        self.peers.iter().map(|peer| peer.snapshot(now)).collect()
+    }
+
+    fn insert_peer(&mut self, config: &PeerConfig, now: Instant) -> Result<Slot, RouterError> {
+        if !self.peers.has_room() {
+            return Err(RouterError::TooManyPeers);
+        }
+        let (key, psk) = (config.public_key, config.psk.clone());
+        let sessions = Sessions::new(&mut self.interface, key, psk, config.keepalive, now)
+            .ok_or(RouterError::UnusableKey)?;
+        Ok(self.peers.insert(Peer::new(config, sessions)))
+    }
+
+    fn replace_peer(&mut self, slot: Slot, config: &PeerConfig, now: Instant) {
+        if let Some(peer) = self.peers.get_mut(slot) {
+            peer.path = config.path;
+            peer.sessions.replace_psk(&mut self.interface, config.psk.clone(), config.keepalive, now);
+        }
+    }
+
+    fn initiate(&mut self, slot: Slot, now: Instant) {
+        if let Some(peer) = self.peers.get_mut(slot)
+            && let Some(initiation) = peer.sessions.initiate(now)
+        {
+            let (datagram, destination) = (initiation.to_vec(), peer.path);
+            self.outputs.push_back(Output::Send { datagram, destination });
+        }
+    }
+
+    fn send_or_wait(&mut self, slot: Slot, packet: Vec<u8>, now: Instant) {
+        let Some(peer) = self.peers.get_mut(slot) else {
+            return;
+        };
+        if let Some(seal) = peer.sessions.seal(now) {
+            let mut datagram = vec![0; sealed_bytes(packet.len())];
+            if seal.seal(&packet, &mut datagram).is_some() {
+                peer.count_sent(1, packet.len());
+                let destination = peer.path;
+                self.outputs.push_back(Output::Send { datagram, destination });
+            }
+            return;
+        }
+        if peer.waiting.push(packet, now).is_some() {
+            self.drops.count(DropReason::NoSession);
+        }
+        self.initiate(slot, now);
+    }
+
+    fn release_unrouted(&mut self, now: Instant) {
+        let peers = &self.peers;
+        let released = self
+            .unrouted
+            .packets
+            .take(|packet| IpHeader::parse(packet).is_some_and(|ip| peers.route(ip.destination).is_some()));
+        for packet in released {
+            self.hold(&packet, now);
+        }
+    }
+
+    fn give_up(&mut self, packet: &[u8]) {
+        self.drops.count(DropReason::Unrouted);
+        self.outputs.extend(icmp::unreachable(packet).map(Output::Deliver));
+    }
+
+    fn try_receive(
+        &mut self,
+        source: SocketAddr,
+        datagram: &[u8],
+        now: Instant,
+    ) -> Result<Option<Open>, DropReason> {
+        let answer = match self.interface.receive(source, datagram, now)? {
+            Received::CookieReply(reply) => reply,
+            Received::Data(index, message) => {
+                let (_, peer) = self.peers.at(index)?;
+                return peer.sessions.open(index, message, now).map(Some);
+            }
+            Received::Cookie(index, message) => {
+                let (_, peer) = self.peers.at(index)?;
+                peer.sessions.handle_cookie(index, message, now)?;
+                return Ok(None);
+            }
+            Received::Initiation(key, message) => {
+                // It is answered where it came from, but does not move the path, as it would in WireGuard: it
+                // proves the static key and not the PSK. The first packet under the new keys moves it.
+                let slot = self.peers.find(&key).ok_or(DropReason::WireguardRefused)?;
+                let peer = self.peers.get_mut(slot).ok_or(DropReason::WireguardRefused)?;
+                peer.sessions.handle_initiation(message, now)?
+            }
+            Received::Response(index, message) => {
+                let (slot, peer) = self.peers.at(index)?;
+                let confirmation = peer.sessions.handle_response(index, message, now)?;
+                self.send(&confirmation, source);
+                self.heard_from(slot, source, now);
+                return Ok(None);
+            }
+        };
+        self.send(&answer, source);
+        Ok(None)
+    }
+
+    fn try_accept(
+        &mut self,
+        opened: Opened,
+        source: SocketAddr,
+        arena: &[u8],
+        at: usize,
+        now: Instant,
+    ) -> Result<Option<Range<usize>>, DropReason> {
+        let (slot, peer) = self.peers.at(opened.index())?;
+        let length = peer.sessions.accept(opened, now)?;
+        self.heard_from(slot, source, now);
+        let Some(length) = length else {
+            return Ok(None);
+        };
+        let ip = IpHeader::parse(&arena[at..at + length]).ok_or(DropReason::MalformedPacket)?;
+        if self.peers.route(ip.source) != Some(slot) {
+            return Err(DropReason::SourceNotAllowed);
+        }
+        if let Some(peer) = self.peers.get_mut(slot) {
+            peer.rx_packets += 1;
+            peer.rx_bytes += ip.total_bytes as u64;
+        }
+        Ok(Some(at..at + ip.total_bytes))
+    }
+
+    /// Something that only the peer can have sent: it may have moved, and a session may have begun.
+    fn heard_from(&mut self, slot: Slot, source: SocketAddr, now: Instant) {
+        let Some(peer) = self.peers.get_mut(slot) else {
+            return;
+        };
+        if peer.path != source {
+            peer.path = source;
+            self.outputs.push_back(Output::Roamed(peer.public_key, source));
+        }
+        if !peer.sessions.take_new_handshake(now) {
+            return;
+        }
+        self.outputs.push_back(Output::Handshake(peer.public_key));
+        let waiting = peer.waiting.take(|_| true);
+        self.peers.register(slot);
+        for packet in waiting {
+            self.send_or_wait(slot, packet, now);
+        }
+    }
+
+    fn send(&mut self, datagram: &[u8], destination: SocketAddr) {
+        self.outputs.push_back(Output::Send { datagram: datagram.to_vec(), destination });
+    }
+}

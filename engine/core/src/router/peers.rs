@@ -1,0 +1,168 @@
+//! The peers, and by what each is found: its key, our indices towards it, the addresses it may use.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+use super::{MAX_PEERS, PeerConfig, PeerSnapshot, RouterError};
+use crate::allowed_ips::{AllowedIps, MAX_PREFIXES, Prefix};
+use crate::drops::DropReason;
+use crate::hold::Hold;
+use crate::wireguard::{Index, PublicKey, Sessions};
+
+/// Where a peer stands in the table, for as long as it is there.
+pub(super) type Slot = usize;
+
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub(super) public_key: PublicKey,
+    pub(super) path: SocketAddr,
+    pub(super) sessions: Sessions,
+    /// Packets that wait for a session.
+    pub(super) waiting: Hold,
+    pub(super) tx_bytes: u64,
+    pub(super) rx_bytes: u64,
+    pub(super) tx_packets: u64,
+    pub(super) rx_packets: u64,
+    allowed_ips: Vec<Prefix>,
+    /// What `by_index` has for this peer.
+    indices: Vec<Index>,
+}
+
+impl Peer {
+    pub(super) fn new(config: &PeerConfig, sessions: Sessions) -> Self {
+        Self {
+            public_key: config.public_key,
+            path: config.path,
+            sessions,
+            waiting: Hold::default(),
+            tx_bytes: 0,
+            rx_bytes: 0,
+            tx_packets: 0,
+            rx_packets: 0,
+            allowed_ips: Vec::new(),
+            indices: Vec::new(),
+        }
+    }
+
+    pub(super) fn count_sent(&mut self, packets: usize, bytes: usize) {
+        self.tx_packets += packets as u64;
+        self.tx_bytes += bytes as u64;
+    }
+
+    pub(super) fn snapshot(&self, now: Instant) -> PeerSnapshot {
+        PeerSnapshot {
+            public_key: self.public_key,
+            path: self.path,
+            tx_bytes: self.tx_bytes,
+            rx_bytes: self.rx_bytes,
+            tx_packets: self.tx_packets,
+            rx_packets: self.rx_packets,
+            handshake_age: self.sessions.handshake_at().map(|at| now.duration_since(at)),
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct PeerTable {
+    peers: Vec<Option<Peer>>,
+    by_key: HashMap<PublicKey, Slot>,
+    by_index: HashMap<Index, Slot>,
+    routes: AllowedIps<Slot>,
+}
+
+impl PeerTable {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Peer> {
+        self.peers.iter().flatten()
+    }
+
+    /// Every slot that may be taken.
+    pub(super) fn slots(&self) -> std::ops::Range<Slot> {
+        0..self.peers.len()
+    }
+
+    pub(super) fn get_mut(&mut self, slot: Slot) -> Option<&mut Peer> {
+        self.peers.get_mut(slot)?.as_mut()
+    }
+
+    pub(super) fn find(&self, public_key: &PublicKey) -> Option<Slot> {
+        self.by_key.get(public_key).copied()
+    }
+
+    pub(super) fn route(&self, address: IpAddr) -> Option<Slot> {
+        self.routes.lookup(address)
+    }
+
+    /// The peer whom one of our indices belongs to.
+    pub(super) fn at(&mut self, index: Index) -> Result<(Slot, &mut Peer), DropReason> {
+        let slot = *self.by_index.get(&index).ok_or(DropReason::WireguardRefused)?;
+        let peer = self.peers[slot].as_mut().ok_or(DropReason::WireguardRefused)?;
+        Ok((slot, peer))
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        self.by_key.len() < MAX_PEERS
+    }
+
+    pub(super) fn insert(&mut self, peer: Peer) -> Slot {
+        let slot = self.peers.iter().position(Option::is_none).unwrap_or_else(|| {
+            self.peers.push(None);
+            self.peers.len() - 1
+        });
+        self.by_key.insert(peer.public_key, slot);
+        self.peers[slot] = Some(peer);
+        slot
+    }
+
+    pub(super) fn remove(&mut self, public_key: &PublicKey) -> Option<Peer> {
+        let slot = self.by_key.remove(public_key)?;
+        self.set_prefixes(slot, Vec::new());
+        let peer = self.peers[slot].take()?;
+        for index in &peer.indices {
+            self.by_index.remove(index);
+        }
+        Some(peer)
+    }
+
+    /// Whether the peer in `own`, or a new one, may have these prefixes.
+    pub(super) fn check_prefixes(&self, own: Option<Slot>, prefixes: &[Prefix]) -> Result<(), RouterError> {
+        for prefix in prefixes {
+            if self.routes.get(prefix).is_some_and(|owner| Some(owner) != own) {
+                return Err(RouterError::PrefixTaken(*prefix));
+            }
+        }
+        if self.routes.len() + prefixes.len() > MAX_PREFIXES {
+            return Err(RouterError::TooManyPrefixes);
+        }
+        Ok(())
+    }
+
+    pub(super) fn set_prefixes(&mut self, slot: Slot, prefixes: Vec<Prefix>) {
+        let Some(peer) = &mut self.peers[slot] else {
+            return;
+        };
+        for prefix in std::mem::replace(&mut peer.allowed_ips, prefixes) {
+            self.routes.remove(&prefix);
+        }
+        for prefix in &peer.allowed_ips {
+            self.routes.insert(*prefix, slot);
+        }
+    }
+
+    /// Brings `by_index` up to date after the peer's keys may have changed.
+    pub(super) fn register(&mut self, slot: Slot) {
+        let Some(peer) = &mut self.peers[slot] else {
+            return;
+        };
+        if peer.sessions.indices().eq(peer.indices.iter().copied()) {
+            return;
+        }
+        for index in peer.indices.drain(..) {
+            self.by_index.remove(&index);
+        }
+        peer.indices.extend(peer.sessions.indices());
+        for index in &peer.indices {
+            self.by_index.insert(*index, slot);
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! Starting, commanding and stopping an engine.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::RawFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use shadowmesh_core::drops::Drops;
+use shadowmesh_core::wireguard::{Interface, PublicKey, Secret};
+use shadowmesh_core::{PeerConfig, PeerSnapshot, Router, RouterError};
+use zeroize::Zeroizing;
+
+use crate::events::{Event, EventQueue};
+use crate::os::{Port, Tun};
+use crate::shared::Shared;
+use crate::{rx, tx};
+
+/// The payload that passes every IPv6 path unfragmented: 1,280 less 40 and 8.
+pub const MAX_CONTROL_BYTES: usize = 1_232;
+
+#[derive(Debug)]
+pub struct Config {
+    pub private_key: Secret,
+    pub port: u16,
+    pub tun: Option<String>,
+    pub addresses: Vec<(IpAddr, u8)>,
+    pub mtu: u16,
+}
+
+#[derive(Debug)]
+pub enum Error {
+    /// What was asked of the system, and its answer.
+    System(String, io::Error),
+    Router(RouterError),
+    ControlTooLong(usize),
+    Stopped,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::System(what, error) => write!(f, "{what}: {error}"),
+            Self::Router(RouterError::UnusableKey) => f.write_str("this public key cannot be a peer's"),
+            Self::Router(RouterError::PrefixTaken(prefix)) => write!(f, "another peer has {prefix}"),
+            Self::Router(RouterError::TooManyPeers) => f.write_str("the table of peers is full"),
+            Self::Router(RouterError::TooManyPrefixes) => {
+                f.write_str("the table of allowed addresses is full")
+            }
+            Self::Router(RouterError::UnknownPeer) => f.write_str("no such peer"),
+            Self::ControlTooLong(bytes) => {
+                write!(f, "a control datagram of {bytes} bytes: at most {MAX_CONTROL_BYTES}")
+            }
+            Self::Stopped => f.write_str("the engine has stopped"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<RouterError> for Error {
+    fn from(error: RouterError) -> Self {
+        Self::Router(error)
+    }
+}
+
+/// A snapshot of all counters.
+#[derive(Debug, Clone, Default)]
+pub struct Counters {
+    pub peers: Vec<PeerSnapshot>,
+    pub drops: Vec<(&'static str, u64)>,
+    pub control_received: u64,
+    pub control_sent: u64,
+}
+
+#[derive(Debug)]
+pub struct Engine {
+    port: u16,
+    tun: Option<String>,
+    public_key: PublicKey,
+    events: Arc<EventQueue>,
+    running: Mutex<Option<Running>>,
+    last_counters: Mutex<Option<Counters>>,
+}
+
+#[derive(Debug)]
+struct Running {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Engine {
+    pub fn start(config: &Config) -> Result<Self, Error> {
+        let system = |what: &str| {
+            let what = what.to_owned();
+            move |error| Error::System(what, error)
+        };
+        let mut seed = Zeroizing::new([0; 32]);
+        getrandom::fill(&mut seed[..])
+            .map_err(|error| Error::System("randomness".to_owned(), error.into()))?;
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let interface = Interface::new(&config.private_key, seed, Instant::now(), unix);
+        let public_key = interface.public_key();
+        let drops = Arc::new(Drops::default());
+        let router = Router::new(interface, Arc::clone(&drops));
+
+        let port = Port::open(config.port).map_err(system(&format!("UDP port {}", config.port)))?;
+        let tun = match &config.tun {
+            None => None,
+            Some(name) => {
+                let tun = Tun::open(name, &config.addresses, config.mtu);
+                Some(tun.map_err(system(&format!("TUN device {name}")))?)
+            }
+        };
+        let events = Arc::new(EventQueue::new().map_err(system("wake-up socket"))?);
+        let port_number = port.number();
+        let tun_name = tun.as_ref().map(|tun| tun.name().to_owned());
+        let shared = Shared::new(router, drops, Arc::clone(&events), port, tun).map_err(system("signals"))?;
+        let engine = Self {
+            port: port_number,
+            tun: tun_name,
+            public_key,
+            events,
+            running: Mutex::new(Some(Running { shared: Arc::new(shared), threads: Vec::new() })),
+            last_counters: Mutex::new(None),
+        };
+        engine.start_threads().map_err(system("threads"))?;
+        Ok(engine)
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub fn tun(&self) -> Option<&str> {
+        self.tun.as_deref()
+    }
+
+    pub fn public_key(&self) -> PublicKey {
+        self.public_key
+    }
+
+    pub fn wake_fd(&self) -> RawFd {
+        self.events.wake_fd()
+    }
+
+    pub fn drain(&self, limit: usize) -> Vec<Event> {
+        self.events.drain(limit)
+    }
+
+    /// Best effort: what the system does not take is lost, as it might be on the way.
+    pub fn send(&self, payload: &[u8], destination: SocketAddr) -> Result<(), Error> {
+        if payload.len() > MAX_CONTROL_BYTES {
+            return Err(Error::ControlTooLong(payload.len()));
+        }
+        let shared = self.shared()?;
+        match shared.port.send(payload, destination) {
+            Ok(()) => shared.control_sent.fetch_add(1, Ordering::Relaxed),
+            Err(_) => {
+                shared.drops.count(shadowmesh_core::drops::DropReason::UdpSend);
+                0
+            }
+        };
+        Ok(())
+    }
+
+    pub fn add_peer(&self, config: PeerConfig) -> Result<(), Error> {
+        let shared = self.shared()?;
+        shared.with_router(|router| router.add_peer(config, Instant::now()))?;
+        // The thread that keeps the time does not know of the peer's deadlines yet.
+        shared.rx_signal.raise();
+        Ok(())
+    }
+
+    pub fn set_path(&self, public_key: PublicKey, path: SocketAddr) -> Result<(), Error> {
+        Ok(self.shared()?.with_router(|router| router.set_path(public_key, path))?)
+    }
+
+    pub fn remove_peer(&self, public_key: PublicKey) -> Result<(), Error> {
+        self.shared()?.with_router(|router| router.remove_peer(public_key));
+        Ok(())
+    }
+
+    /// After the engine was stopped: the last ones.
+    pub fn counters(&self) -> Counters {
+        if let Some(running) = &*lock(&self.running) {
+            return snapshot(&running.shared);
+        }
+        lock(&self.last_counters).clone().unwrap_or_default()
+    }
+
+    /// Joins the threads and closes port and device. Does nothing the second time.
+    pub fn stop(&self) {
+        let mut running = lock(&self.running);
+        let Some(Running { shared, threads }) = running.take() else {
+            return;
+        };
+        shared.stop();
+        for thread in threads {
+            // A panic inside was caught and told already.
+            let _ = thread.join();
+        }
+        *lock(&self.last_counters) = Some(snapshot(&shared));
+    }
+
+    fn shared(&self) -> Result<Arc<Shared>, Error> {
+        let running = lock(&self.running);
+        let shared = running.as_ref().map(|running| &running.shared);
+        // An engine that failed has stopped as well, though nobody has joined its threads yet.
+        shared.filter(|shared| !shared.is_stopping()).map(Arc::clone).ok_or(Error::Stopped)
+    }
+
+    fn start_threads(&self) -> io::Result<()> {
+        let mut running = lock(&self.running);
+        let Some(running) = running.as_mut() else {
+            return Ok(());
+        };
+        running.threads.push(spawn("engine-rx", &running.shared, rx::run)?);
+        if running.shared.tun.is_some() {
+            let run = |shared: &Shared| shared.tun.as_ref().map_or(Ok(()), |tun| tx::run(shared, tun));
+            running.threads.push(spawn("engine-tx", &running.shared, run)?);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// A thread that ends for any reason but a stop ends the engine, and says so.
+fn spawn(
+    name: &str,
+    shared: &Arc<Shared>,
+    run: impl Fn(&Shared) -> Result<(), String> + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
+    let shared = Arc::clone(shared);
+    std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+        let ended = catch_unwind(AssertUnwindSafe(|| run(&shared)));
+        let reason = match ended {
+            Ok(Ok(())) => return,
+            Ok(Err(reason)) => reason,
+            Err(_) => "an internal error, reported on standard error".to_owned(),
+        };
+        if !shared.is_stopping() {
+            shared.tell(Event::Failed(reason));
+        }
+        shared.stop();
+    })
+}
+
+fn snapshot(shared: &Shared) -> Counters {
+    let router = shared.router();
+    Counters {
+        peers: router.peers(Instant::now()),
+        drops: shared.drops.snapshot().collect(),
+        control_received: shared.control_received.load(Ordering::Relaxed),
+        control_sent: shared.control_sent.load(Ordering::Relaxed),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,162 @@
+//! A TUN device that lives as long as its descriptor: killing the process removes it, its addresses and routes.
+
+use std::ffi::{CStr, c_char};
+use std::fs;
+use std::io::{self, IoSlice};
+use std::net::IpAddr;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+
+use shadowmesh_core::vnet::{VNET_HEADER_BYTES, VnetHeader};
+
+use super::{check, netlink, owned};
+
+const OFFLOADS: libc::c_uint = libc::TUN_F_CSUM | libc::TUN_F_TSO4 | libc::TUN_F_TSO6 | libc::TUN_F_TSO_ECN;
+const UDP_OFFLOADS: libc::c_uint = libc::TUN_F_USO4 | libc::TUN_F_USO6;
+/// The default of 500 loses packets of bulk transfers before the engine has read them.
+const TX_QUEUE_PACKETS: libc::c_int = 1000;
+/// addr_gen_mode: no link-local address, and so no router solicitations either.
+const ADDR_GEN_MODE_NONE: &str = "1";
+
+#[derive(Debug)]
+pub(crate) struct Tun {
+    fd: OwnedFd,
+    name: String,
+    has_udp_offload: bool,
+}
+
+#[derive(Debug)]
+pub(crate) enum WriteError {
+    /// This packet is lost; the device goes on.
+    Refused,
+    /// The device is gone.
+    Gone,
+}
+
+impl Tun {
+    /// Makes the device and brings it up.
+    pub(crate) fn open(name: &str, addresses: &[(IpAddr, u8)], mtu: u16) -> io::Result<Self> {
+        // SAFETY: the path is a C string.
+        let fd = unsafe {
+            libc::open(c"/dev/net/tun".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC | libc::O_NONBLOCK)
+        };
+        let fd = owned(fd)?;
+        let mut request = interface_request(name)?;
+        request.ifr_ifru.ifru_flags = (libc::IFF_TUN | libc::IFF_NO_PI | libc::IFF_VNET_HDR) as i16;
+        // SAFETY: TUNSETIFF reads and writes one ifreq.
+        check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::TUNSETIFF, &mut request) })?;
+        // SAFETY: the kernel has filled in the name, zero-terminated.
+        let name = unsafe { CStr::from_ptr(request.ifr_name.as_ptr()) }.to_string_lossy().into_owned();
+        let has_udp_offload = set_offloads(&fd);
+        let tun = Self { fd, name, has_udp_offload };
+        tun.configure(addresses, mtu)?;
+        Ok(tun)
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn has_udp_offload(&self) -> bool {
+        self.has_udp_offload
+    }
+
+    /// One packet with its virtio header; None when there is none at the moment.
+    pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        loop {
+            // SAFETY: the buffer is valid for its length.
+            let read = unsafe { libc::read(self.fd.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len()) };
+            if read >= 0 {
+                return Ok(Some(read as usize));
+            }
+            let error = io::Error::last_os_error();
+            match error.kind() {
+                io::ErrorKind::WouldBlock => return Ok(None),
+                io::ErrorKind::Interrupted => {}
+                _ => return Err(error),
+            }
+        }
+    }
+
+    /// `slices` begin with the bytes of the virtio header.
+    pub(crate) fn write(&self, slices: &[IoSlice<'_>]) -> Result<(), WriteError> {
+        // SAFETY: an IoSlice has the layout of an iovec, and all are valid for the call.
+        let written =
+            unsafe { libc::writev(self.fd.as_raw_fd(), slices.as_ptr().cast(), slices.len() as libc::c_int) };
+        if written >= 0 {
+            return Ok(());
+        }
+        match io::Error::last_os_error().raw_os_error() {
+            Some(libc::EBADFD | libc::EBADF | libc::ENODEV) => Err(WriteError::Gone),
+            _ => Err(WriteError::Refused),
+        }
+    }
+
+    pub(crate) fn write_plain(&self, packet: &[u8]) -> Result<(), WriteError> {
+        let header: [u8; VNET_HEADER_BYTES] = VnetHeader::PLAIN.encode();
+        self.write(&[IoSlice::new(&header), IoSlice::new(packet)])
+    }
+
+    fn configure(&self, addresses: &[(IpAddr, u8)], mtu: u16) -> io::Result<()> {
+        // SAFETY: takes no pointers; the descriptor it returns is ours alone.
+        let socket = owned(unsafe { libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) })?;
+        let call = |request: libc::c_ulong, value: &mut libc::ifreq| {
+            // SAFETY: all requests below read and write one ifreq.
+            check(unsafe { libc::ioctl(socket.as_raw_fd(), request as _, value) })
+        };
+        let mut request = interface_request(&self.name)?;
+        request.ifr_ifru.ifru_mtu = mtu.into();
+        call(libc::SIOCSIFMTU, &mut request)?;
+        request.ifr_ifru.ifru_metric = TX_QUEUE_PACKETS;
+        call(libc::SIOCSIFTXQLEN, &mut request)?;
+        // Best effort: what the kernel sends nevertheless is dropped and counted.
+        let setting = format!("/proc/sys/net/ipv6/conf/{}/addr_gen_mode", self.name);
+        let _ = fs::write(setting, ADDR_GEN_MODE_NONE);
+
+        call(libc::SIOCGIFINDEX, &mut request)?;
+        // SAFETY: SIOCGIFINDEX has filled in this field.
+        let index = unsafe { request.ifr_ifru.ifru_ifindex } as u32;
+        for &(address, prefix_length) in addresses {
+            netlink::add_address(index, address, prefix_length)?;
+        }
+        call(libc::SIOCGIFFLAGS, &mut request)?;
+        // SAFETY: SIOCGIFFLAGS has filled in this field.
+        let flags = libc::c_int::from(unsafe { request.ifr_ifru.ifru_flags });
+        request.ifr_ifru.ifru_flags = ((flags | libc::IFF_UP) & !libc::IFF_MULTICAST) as i16;
+        call(libc::SIOCSIFFLAGS, &mut request)?;
+        Ok(())
+    }
+}
+
+impl AsRawFd for Tun {
+    fn as_raw_fd(&self) -> RawFd {
+        self.fd.as_raw_fd()
+    }
+}
+
+/// Whether UDP is among them (Linux 6.2). Without any, packets simply come and go one at a time.
+fn set_offloads(fd: &OwnedFd) -> bool {
+    let set = |offloads: libc::c_uint| {
+        // SAFETY: TUNSETOFFLOAD takes an integer.
+        unsafe { libc::ioctl(fd.as_raw_fd(), libc::TUNSETOFFLOAD, libc::c_ulong::from(offloads)) == 0 }
+    };
+    if set(OFFLOADS | UDP_OFFLOADS) {
+        return true;
+    }
+    if !set(OFFLOADS) {
+        set(0);
+    }
+    false
+}
+
+fn interface_request(name: &str) -> io::Result<libc::ifreq> {
+    // SAFETY: an ifreq is plain integers and pointers that nothing reads, for which zero is valid.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    let room = request.ifr_name.len() - 1;
+    if name.is_empty() || name.len() > room || name.contains(['\0', '/', ' ']) {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "no valid interface name"));
+    }
+    for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
+        *to = from as c_char;
+    }
+    Ok(request)
+}

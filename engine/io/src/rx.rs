@@ -1,0 +1,168 @@
+//! UDP to TUN: receives a batch, opens it, joins what belongs together and writes it. Also keeps the time.
+
+use std::io::IoSlice;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use shadowmesh_core::drops::DropReason;
+use shadowmesh_core::first_byte::{Kind, kind};
+use shadowmesh_core::join::Joiner;
+use shadowmesh_core::vnet::VnetHeader;
+use shadowmesh_core::wireguard::{Open, Opened};
+
+use crate::engine::MAX_CONTROL_BYTES;
+use crate::events::Event;
+use crate::os::{Received, Tun, WriteError, wait};
+use crate::shared::Shared;
+
+/// Deadlines of sessions move whenever a packet is sent; looking at them this often is exact enough for
+/// timers of 5 s and more, and costs one wake-up a second.
+const TIMER_INTERVAL: Duration = Duration::from_secs(1);
+/// The virtio header and the pieces of a joined packet.
+const MAX_SLICES: usize = 80;
+/// Receive errors in a row after which the port is given up: a transient one does not repeat that often.
+const MAX_RECEIVE_ERRORS: u32 = 1_000;
+
+struct Batch {
+    received: Received,
+    /// Packets, where each datagram's ciphertext was.
+    arena: Vec<u8>,
+    /// Which datagram of the batch, where its packet goes, and its key.
+    open: Vec<(usize, usize, SocketAddr, Open)>,
+    opened: Vec<(usize, SocketAddr, Opened)>,
+    packets: Vec<Range<usize>>,
+}
+
+/// Returns why the port or the device cannot be used any more, or Ok when the engine stops.
+pub(crate) fn run(shared: &Shared) -> Result<(), String> {
+    let has_udp_offload = shared.tun.as_ref().is_some_and(Tun::has_udp_offload);
+    let mut joiner = Joiner::new(has_udp_offload);
+    let mut batch = Batch {
+        received: Received::new(),
+        arena: vec![0; Received::CAPACITY_BYTES],
+        open: Vec::new(),
+        opened: Vec::new(),
+        packets: Vec::new(),
+    };
+    let mut due = None;
+    let mut errors = 0;
+    while !shared.is_stopping() {
+        let timeout = due.map(|due: Instant| due.saturating_duration_since(Instant::now()));
+        wait(Some(&shared.port), &shared.rx_signal, timeout).map_err(|error| format!("poll: {error}"))?;
+        let is_called = shared.rx_signal.clear();
+        loop {
+            match shared.port.receive(&mut batch.received) {
+                Ok(()) => errors = 0,
+                Err(error) => {
+                    shared.drops.count(DropReason::UdpReceive);
+                    errors += 1;
+                    if errors > MAX_RECEIVE_ERRORS {
+                        return Err(format!("UDP port: {error}"));
+                    }
+                    break;
+                }
+            }
+            if batch.received.datagrams().next().is_none() || shared.is_stopping() {
+                break;
+            }
+            receive(shared, &mut batch);
+            deliver(shared, &mut batch, &mut joiner)?;
+            if due.is_some_and(|due| due <= Instant::now()) {
+                break;
+            }
+        }
+        if is_called || due.is_some_and(|due| due <= Instant::now()) {
+            due = handle_timeouts(shared);
+        }
+    }
+    Ok(())
+}
+
+/// Looks at every datagram of the batch once; the lock is taken only if there is WireGuard among them.
+fn receive(shared: &Shared, batch: &mut Batch) {
+    let mut router = None;
+    let mut at = 0;
+    for (index, (source, datagram)) in batch.received.datagrams().enumerate() {
+        match kind(datagram) {
+            Kind::Wireguard => {
+                let router = router.get_or_insert_with(|| shared.router());
+                if let Some(open) = router.receive(source, datagram, Instant::now()) {
+                    batch.open.push((index, at, source, open));
+                    at += datagram.len();
+                }
+            }
+            Kind::Stun | Kind::Control if datagram.len() > MAX_CONTROL_BYTES => {
+                shared.drops.count(DropReason::ControlTooLong);
+            }
+            Kind::Stun | Kind::Control => {
+                shared.control_received.fetch_add(1, Ordering::Relaxed);
+                shared.tell(Event::Control { payload: datagram.to_vec(), source });
+            }
+            Kind::Relay => shared.drops.count(DropReason::RelayFrame),
+            Kind::Unknown => shared.drops.count(DropReason::UnknownDatagram),
+        }
+    }
+    if let Some(router) = router {
+        shared.perform(router);
+    }
+}
+
+fn deliver(shared: &Shared, batch: &mut Batch, joiner: &mut Joiner) -> Result<(), String> {
+    if batch.open.is_empty() {
+        return Ok(());
+    }
+    let mut datagrams = batch.received.datagrams().enumerate();
+    for (index, at, source, open) in batch.open.drain(..) {
+        if let Some((_, (_, datagram))) = datagrams.find(|(candidate, _)| *candidate == index) {
+            let opened = open.open(datagram, &mut batch.arena[at..at + datagram.len()]);
+            batch.opened.push((at, source, opened));
+        }
+    }
+    let mut router = shared.router();
+    let now = Instant::now();
+    for (at, source, opened) in batch.opened.drain(..) {
+        batch.packets.extend(router.accept(opened, source, &batch.arena, at, now));
+    }
+    shared.perform(router);
+    let Some(tun) = &shared.tun else {
+        shared.drops.count_many(DropReason::NoDevice, batch.packets.len() as u64);
+        batch.packets.clear();
+        return Ok(());
+    };
+    for packet in batch.packets.drain(..) {
+        joiner.push(&batch.arena, packet);
+    }
+    let mut is_gone = false;
+    joiner.finish(&mut batch.arena, |vnet, arena, pieces| match write(tun, vnet, arena, pieces) {
+        Ok(()) => {}
+        Err(WriteError::Refused) => shared.drops.count_many(DropReason::TunWrite, pieces.len() as u64),
+        Err(WriteError::Gone) => is_gone = true,
+    });
+    if is_gone { Err(format!("TUN device {} was removed", tun.name())) } else { Ok(()) }
+}
+
+fn write(tun: &Tun, vnet: &VnetHeader, arena: &[u8], pieces: &[Range<usize>]) -> Result<(), WriteError> {
+    let header = vnet.encode();
+    let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+    slices[0] = IoSlice::new(&header);
+    for (slice, piece) in slices[1..].iter_mut().zip(pieces) {
+        *slice = IoSlice::new(&arena[piece.clone()]);
+    }
+    tun.write(&slices[..=pieces.len()])
+}
+
+/// Does what is due, and says when to look again.
+fn handle_timeouts(shared: &Shared) -> Option<Instant> {
+    let mut router = shared.router();
+    let now = Instant::now();
+    let mut next = router.next_timeout();
+    if next.is_some_and(|at| at <= now) {
+        router.handle_timeout(now);
+        next = router.next_timeout();
+    }
+    shared.perform(router);
+    // Not before the clock has moved: a deadline that stays in the past must not become a busy loop.
+    next.map(|at| at.clamp(now + Duration::from_millis(1), now + TIMER_INTERVAL))
+}

@@ -1,0 +1,109 @@
+//! What the threads and the commands share.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use shadowmesh_core::drops::{DropReason, Drops};
+use shadowmesh_core::{Output, Router};
+
+use crate::events::{Event, EventQueue};
+use crate::os::{Port, Signal, Tun, WriteError};
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    router: Mutex<Router>,
+    pub(crate) drops: Arc<Drops>,
+    pub(crate) events: Arc<EventQueue>,
+    pub(crate) port: Port,
+    pub(crate) tun: Option<Tun>,
+    pub(crate) control_received: AtomicU64,
+    pub(crate) control_sent: AtomicU64,
+    pub(crate) tx_signal: Signal,
+    pub(crate) rx_signal: Signal,
+    stopping: AtomicBool,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        router: Router,
+        drops: Arc<Drops>,
+        events: Arc<EventQueue>,
+        port: Port,
+        tun: Option<Tun>,
+    ) -> io::Result<Self> {
+        Ok(Self {
+            router: Mutex::new(router),
+            drops,
+            events,
+            port,
+            tun,
+            control_received: AtomicU64::new(0),
+            control_sent: AtomicU64::new(0),
+            tx_signal: Signal::new()?,
+            rx_signal: Signal::new()?,
+            stopping: AtomicBool::new(false),
+        })
+    }
+
+    pub(crate) fn router(&self) -> MutexGuard<'_, Router> {
+        // A thread that panicked has ended the engine already; stopping it must still work.
+        self.router.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        self.tx_signal.raise();
+        self.rx_signal.raise();
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Runs `change` under the router's lock, then does what the router wants done.
+    pub(crate) fn with_router<T>(&self, change: impl FnOnce(&mut Router) -> T) -> T {
+        let mut router = self.router();
+        let result = change(&mut router);
+        self.perform(router);
+        result
+    }
+
+    /// Empties the router's outputs: they are taken out under its lock and carried out after it.
+    pub(crate) fn perform(&self, mut router: MutexGuard<'_, Router>) {
+        let Some(first) = router.poll() else {
+            return;
+        };
+        let mut outputs = vec![first];
+        outputs.extend(std::iter::from_fn(|| router.poll()));
+        drop(router);
+        for output in outputs {
+            self.perform_one(output);
+        }
+    }
+
+    fn perform_one(&self, output: Output) {
+        match output {
+            Output::Send { datagram, destination } => {
+                if self.port.send(&datagram, destination).is_err() {
+                    self.drops.count(DropReason::UdpSend);
+                }
+            }
+            Output::Deliver(packet) => {
+                // That the device is gone shows to the thread that reads from it.
+                if let Some(tun) = &self.tun
+                    && let Err(WriteError::Refused | WriteError::Gone) = tun.write_plain(&packet)
+                {
+                    self.drops.count(DropReason::TunWrite);
+                }
+            }
+            Output::Unrouted(destination) => self.tell(Event::Unrouted(destination)),
+            Output::Handshake(peer) => self.tell(Event::Handshake(peer)),
+            Output::Roamed(peer, source) => self.tell(Event::Roamed(peer, source)),
+        }
+    }
+
+    pub(crate) fn tell(&self, event: Event) {
+        self.events.push(event, &self.drops);
+    }
+}

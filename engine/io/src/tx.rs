@@ -1,0 +1,87 @@
+//! TUN to UDP: reads what the kernel has, cuts it, seals each packet into the outbox, sends runs.
+
+use std::time::Instant;
+
+use shadowmesh_core::Route;
+use shadowmesh_core::drops::DropReason;
+use shadowmesh_core::segment::SuperPacket;
+use shadowmesh_core::vnet::{VNET_HEADER_BYTES, VnetHeader};
+use shadowmesh_core::wireguard::{Seal, sealed_bytes};
+
+use crate::os::{Tun, wait};
+use crate::outbox::Outbox;
+use crate::shared::Shared;
+
+const READ_BYTES: usize = VNET_HEADER_BYTES + 65_536;
+
+/// Returns why the device can no longer be read, or Ok when the engine stops.
+pub(crate) fn run(shared: &Shared, tun: &Tun) -> Result<(), String> {
+    let mut buffer = vec![0; READ_BYTES];
+    let mut outbox = Outbox::new();
+    let mut seals = Vec::new();
+    while !shared.is_stopping() {
+        let read = tun.read(&mut buffer).map_err(|error| format!("TUN device {}: {error}", tun.name()))?;
+        let Some(length) = read else {
+            flush(shared, &mut outbox);
+            wait(Some(tun), &shared.tx_signal, None).map_err(|error| format!("poll: {error}"))?;
+            continue;
+        };
+        if let Err(reason) = send_packet(shared, &mut buffer[..length], &mut seals, &mut outbox) {
+            shared.drops.count(reason);
+        }
+        if outbox.is_worth_sending() {
+            flush(shared, &mut outbox);
+        }
+    }
+    Ok(())
+}
+
+fn send_packet(
+    shared: &Shared,
+    read: &mut [u8],
+    seals: &mut Vec<Seal>,
+    outbox: &mut Outbox,
+) -> Result<(), DropReason> {
+    let (header, packet) =
+        read.split_first_chunk_mut::<VNET_HEADER_BYTES>().ok_or(DropReason::MalformedPacket)?;
+    let vnet = VnetHeader::decode(header).ok_or(DropReason::MalformedPacket)?;
+    let mut packets = SuperPacket::parse(&vnet, packet)?;
+
+    let mut router = shared.router();
+    let route = router.route(packets.ip(), packets.count(), packets.total_bytes(), seals, Instant::now());
+    match route {
+        Route::To(destination) => {
+            drop(router);
+            for seal in seals.drain(..) {
+                let Some(packet) = packets.next_packet() else {
+                    break;
+                };
+                let bytes = sealed_bytes(packet.len());
+                if outbox.room(bytes).is_none() {
+                    flush(shared, outbox);
+                }
+                if let Some(sealed) = outbox.room(bytes).and_then(|room| seal.seal(packet, room)) {
+                    outbox.push(sealed, destination);
+                }
+            }
+        }
+        Route::Hold => {
+            let now = Instant::now();
+            while let Some(packet) = packets.next_packet() {
+                router.hold(packet, now);
+            }
+            shared.perform(router);
+            // Held packets and handshakes have deadlines, and the other thread keeps the time.
+            shared.rx_signal.raise();
+        }
+        Route::Drop(reason) => return Err(reason),
+    }
+    Ok(())
+}
+
+fn flush(shared: &Shared, outbox: &mut Outbox) {
+    let lost = outbox.flush(&shared.port);
+    if lost > 0 {
+        shared.drops.count_many(DropReason::UdpSend, lost);
+    }
+}

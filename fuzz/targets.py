@@ -1,0 +1,94 @@
+"""The decoders of untrusted bytes. A target's name is its folder in the corpus."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from shadowmesh.backbone_protocol import body, updates
+from shadowmesh.backbone_protocol.login import LoginReply, LoginRequest
+from shadowmesh.backbone_protocol.proof import Proof
+from shadowmesh.backbone_protocol.queries import PeerReply
+from shadowmesh.identity import key_file
+from shadowmesh.identity.names import parse_name
+from shadowmesh.records.cache_entry import CacheEntry
+from shadowmesh.records.directory import DirectoryRefused, SignedDirectory
+from shadowmesh.records.hints import Hints
+from shadowmesh.records.peer_record import RecordRefused, SignedRecord
+from shadowmesh.wire import cbor
+from shadowmesh.wire.endpoint import Endpoint
+from shadowmesh.wire.errors import DecodeError
+from shadowmesh.wire.first_byte import classify
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    name: str
+    decode: Callable[[bytes], object]
+    refusals: tuple[type[Exception], ...] = (DecodeError,)
+
+
+def _cbor(data: bytes) -> None:
+    value = cbor.decode(data, max_bytes=65536, what="fuzz")
+    assert cbor.encode(value) == data  # noqa: S101 - a second form of the same value is a finding
+
+
+def _endpoint(data: bytes) -> None:
+    assert Endpoint.decode(data).encode() == data  # noqa: S101 - as above
+
+
+def _record(data: bytes) -> None:
+    signed = SignedRecord.decode(data)
+    signed.accept(signed.peer_id, now=signed.record.issued_at)
+
+
+def _directory(data: bytes) -> None:
+    signed = SignedDirectory.decode(data)
+    trusted = [node.fingerprint for node in signed.directory.nodes]
+    signed.accept(trusted, now=signed.directory.issued_at)
+
+
+def _login_request(data: bytes) -> None:
+    body.decode_cbor(data, LoginRequest).digest()
+
+
+def _login_request_json(data: bytes) -> None:
+    body.decode_json(data, LoginRequest).digest()
+
+
+def _login_reply(data: bytes) -> None:
+    body.encode_cbor(body.decode_cbor(data, LoginReply))
+
+
+def _peer_reply(data: bytes) -> None:
+    body.encode_cbor(body.decode_cbor(data, PeerReply))
+
+
+def _key_file(data: bytes) -> None:
+    key_file.decode(data, None)
+
+
+def _name(data: bytes) -> None:
+    parse_name(data.decode("latin-1"))
+
+
+def _proof(data: bytes) -> None:
+    Proof.parse(data.decode("latin-1"))
+
+
+TARGETS = (
+    Target("cache_entry", CacheEntry.decode),
+    Target("cbor", _cbor),
+    Target("client_message", updates.decode_client_message),
+    Target("directory", _directory, (DecodeError, DirectoryRefused)),
+    Target("endpoint", _endpoint),
+    Target("first_byte", classify, ()),
+    Target("hints", Hints.decode),
+    Target("key_file", _key_file, (DecodeError, key_file.PassphraseNeeded)),
+    Target("login_reply", _login_reply),
+    Target("login_request", _login_request),
+    Target("login_request_json", _login_request_json),
+    Target("name", _name),
+    Target("peer_reply", _peer_reply),
+    Target("proof", _proof),
+    Target("record", _record, (DecodeError, RecordRefused)),
+    Target("server_message", updates.decode_server_message),
+)

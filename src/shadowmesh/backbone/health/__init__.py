@@ -1,0 +1,1 @@
+"""Liveness, readiness and metrics. Spec: docs/spec/backbone.md, section 7."""

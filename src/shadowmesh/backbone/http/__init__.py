@@ -1,0 +1,1 @@
+"""What all routes share: bodies, problems, limits of a request."""

@@ -1,0 +1,1 @@
+"""Look-up of peers. Spec: docs/spec/backbone.md, section 5."""

@@ -1,0 +1,1 @@
+"""Which records are accepted. Spec: docs/spec/backbone.md, section 4."""

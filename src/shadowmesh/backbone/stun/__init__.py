@@ -1,0 +1,1 @@
+"""The STUN responder. Spec: docs/spec/backbone.md, section 9."""

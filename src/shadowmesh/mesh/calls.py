@@ -1,0 +1,104 @@
+"""Calls: two trusting peers tell each other their addresses through the backbone. Spec: docs/spec/backbone.md.
+
+Who is not trusted gets no answer, not even a refusal: it can find us, not reach us.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import TypeVar
+
+from shadowmesh.backbone_protocol.updates import MAX_CALL_ENDPOINTS, Call
+from shadowmesh.identity.names import PeerID
+from shadowmesh.wire.endpoint import Endpoint
+from shadowmesh.wire.entropy import Entropy
+
+TOKEN_BYTES = 16
+MIN_INTERVAL_S = 2.0  # between two calls to, or two answers for, the same peer
+_PEER_BURST = 3  # a call, a retry, and one with a new address
+_TOTAL_RATE = 10.0  # answers a second, each of which may start a handshake of 5 ms
+_TOTAL_BURST = 40.0  # a small mesh that comes back all at once
+MAX_REMEMBERED = 1000  # one a trusted peer
+
+
+T = TypeVar("T")
+
+
+class CallDrop(Enum):
+    RATE_LIMITED = "call: rate limited"
+    UNASKED = "call: answer to nothing"
+
+
+class TokenBucket:
+    def __init__(self, rate: float, burst: float, now: float) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._level = burst
+        self._at = now
+
+    def take(self, now: float) -> bool:
+        self._level = min(self._burst, self._level + self._rate * (now - self._at))
+        self._at = now
+        if self._level < 1:
+            return False
+        self._level -= 1
+        return True
+
+
+class Calls:
+    """Makes and answers calls with trusted peers; whom to trust is the caller's decision. Has no timers."""
+
+    def __init__(self, *, entropy: Entropy, now: float) -> None:
+        self._entropy = entropy
+        self._placed: dict[PeerID, tuple[bytes, float]] = {}
+        self._answered: dict[PeerID, TokenBucket] = {}
+        self._total = TokenBucket(_TOTAL_RATE, _TOTAL_BURST, now)
+        self._drops: Counter[str] = Counter()
+
+    def place(self, peer: PeerID, own: Sequence[Endpoint], now: float) -> Call | None:
+        """None when we called this peer less than two seconds ago."""
+        token, placed_at = self._placed.get(peer, (b"", 0.0))
+        if token and now < placed_at + MIN_INTERVAL_S:
+            return None
+        token = self._entropy(TOKEN_BYTES)
+        _bounded_put(self._placed, peer, (token, now))
+        return _call(peer, token, own, answer=False)
+
+    def answer(self, call: Call, own: Sequence[Endpoint], now: float) -> Call | None:
+        """None when this peer, or all together, call too often."""
+        peer = PeerID(call.peer)
+        if peer not in self._answered:
+            _bounded_put(self._answered, peer, TokenBucket(1 / MIN_INTERVAL_S, _PEER_BURST, now))
+        if not self._answered[peer].take(now) or not self._total.take(now):
+            self._drops[CallDrop.RATE_LIMITED.value] += 1
+            return None
+        return _call(peer, call.token, own, answer=True)
+
+    def is_ours(self, peer: PeerID, token: bytes) -> bool:
+        """Whether an answer, or the failure of a call, belongs to our last call to this peer."""
+        if self._placed.get(peer, (b"", 0.0))[0] == token:
+            return True
+        self._drops[CallDrop.UNASKED.value] += 1
+        return False
+
+    def forget(self, peer: PeerID) -> None:
+        self._placed.pop(peer, None)
+        self._answered.pop(peer, None)
+
+    @property
+    def drops(self) -> Mapping[str, int]:
+        return self._drops
+
+
+def _call(peer: PeerID, token: bytes, own: Sequence[Endpoint], *, answer: bool) -> Call:
+    endpoints = [endpoint.encode() for endpoint in own[:MAX_CALL_ENDPOINTS]]
+    return Call(peer=peer.raw, token=token, answer=answer, endpoints=endpoints)
+
+
+def _bounded_put(table: dict[PeerID, T], peer: PeerID, value: T) -> None:
+    table.pop(peer, None)
+    if len(table) >= MAX_REMEMBERED:
+        del table[next(iter(table))]
+    table[peer] = value

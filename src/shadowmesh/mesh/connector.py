@@ -1,0 +1,463 @@
+"""How a trusted peer is reached: its record, its endpoints, a call, a handshake, and again later.
+
+Spec: docs/spec/mesh.md, section 2.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+from enum import Enum
+
+from shadowmesh.backbone_protocol.updates import Call, CallFailed, ServerMessage, Update
+from shadowmesh.identity.names import OVERLAY_NETWORK, PeerID
+from shadowmesh.mesh.backoff import Backoff
+from shadowmesh.mesh.calls import Calls
+from shadowmesh.mesh.connector_events import AttemptFailed, RecordNeeded
+from shadowmesh.mesh.known_peers import KnownPeers
+from shadowmesh.mesh.outputs import SendUpdate
+from shadowmesh.mesh.peers import RECENTLY_WANTED_S, RETRY_DELAYS_S, Attempt, Peer
+from shadowmesh.mesh.state import PeerState, TrustedPeer
+from shadowmesh.paths.candidates import KnownEndpoints, order_candidates
+from shadowmesh.records.hints import Hints
+from shadowmesh.session.events import FailureReason, HandshakeFailed, SessionEstablished
+from shadowmesh.session.handshaker import Handshaker
+from shadowmesh.wire.endpoint import Endpoint
+from shadowmesh.wire.entropy import Entropy, jitter
+from shadowmesh.wire.errors import DecodeError
+from shadowmesh.wire.transmit import Transmit
+
+LOOK_UP_AFTER_S = 2.0  # without a session: the record or the addresses that we hold may be old
+ATTEMPT_S = 35.0  # longer than a handshake goes on, so that its own verdict comes first
+QUIET_S = 10.0  # how long the last addresses are tried when the backbone says that the peer is not there
+PACKET_RETRY_S = 5.0  # packets for an unreachable peer begin an attempt no sooner after the last one
+STEADY_S = 30.0  # a session that lived shorter does not make the next pause short
+FRESH_SESSION_S = 5.0  # a call that crossed the handshake asks for nothing more
+ONLINE_JITTER_S = 0.5  # peers of a node that appears do not all come at once
+START_STAGGER_S = 0.05
+START_PEERS = 16  # tried at once when the node starts; the rest when the backbone says that they are online
+MAX_ATTEMPTS = 64  # at a time, beyond those that a person or a packet waits for
+_BUSY_DELAY_S = 1.0
+
+ConnectorOutput = Transmit | SendUpdate | RecordNeeded | AttemptFailed | SessionEstablished
+
+
+class ConnectorDrop(Enum):
+    CALL_UNTRUSTED = "call: untrusted peer"
+    UPDATE_UNTRUSTED = "update: untrusted peer"
+    MALFORMED = "update: malformed"
+
+
+class Connector:
+    """After each call: drain `poll()`, then read `next_timeout()`."""
+
+    def __init__(self, known: KnownPeers, handshaker: Handshaker, *, entropy: Entropy, now: float) -> None:
+        """Owns the handshaker."""
+        self._known = known
+        self._handshaker = handshaker
+        self._entropy = entropy
+        self._calls = Calls(entropy=entropy, now=now)
+        self._peers: dict[PeerID, Peer] = {}
+        self._own_endpoints: tuple[Endpoint, ...] = ()
+        self._online = False
+        self._updates_open = False
+        self._link_reason = ""
+        self._out: deque[ConnectorOutput] = deque()
+        self._drops: Counter[str] = Counter()
+
+    @property
+    def handshaker(self) -> Handshaker:
+        return self._handshaker
+
+    @property
+    def connecting(self) -> bool:
+        """Whether any attempt is under way."""
+        return any(peer.attempt is not None for peer in self._peers.values())
+
+    def get(self, peer: PeerID) -> Peer | None:
+        return self._peers.get(peer)
+
+    def all(self) -> list[Peer]:
+        return list(self._peers.values())
+
+    # Commands.
+
+    def add(self, trusted: TrustedPeer) -> None:
+        peer = Peer(trusted, Backoff(RETRY_DELAYS_S, self._entropy))
+        self._peers[peer.peer_id] = peer
+        self._handshaker.allow(trusted.fingerprint, self._known.record(peer.peer_id))
+
+    def remove(self, trusted: TrustedPeer, now: float) -> None:
+        """Untrusted: nothing is answered any more."""
+        peer = self._peers.pop(trusted.fingerprint.peer_id)
+        self._handshaker.disallow(trusted.fingerprint, now)
+        self._calls.forget(peer.peer_id)
+        self._drain_handshaker(now)
+        if peer.attempt is not None and peer.attempt.asked:
+            self._out.append(AttemptFailed(peer.peer_id, f"{peer.name} is no longer trusted", asked=True))
+
+    def start(self, now: float) -> None:
+        """Tries the peers that we can find without asking anybody."""
+        known = [
+            peer
+            for peer in self._peers.values()
+            if self._known.last_endpoint(peer.peer_id) is not None or self._known.record(peer.peer_id) is not None
+        ]
+        for index, peer in enumerate(known[:START_PEERS]):
+            peer.wanted_until = now + RECENTLY_WANTED_S
+            peer.schedule(now + index * START_STAGGER_S)
+        self.handle_timeout(now)
+
+    def try_now(self, peer_id: PeerID, now: float) -> None:
+        """Nobody waits for the peer, but it may have been waiting for us. Raises KeyError when it is not trusted."""
+        peer = self._peers[peer_id]
+        peer.wanted_until = now + RECENTLY_WANTED_S
+        peer.schedule(now)
+        self.handle_timeout(now)
+
+    def want(self, peer_id: PeerID, now: float) -> None:
+        """A command waits for the peer. Raises KeyError when it is not trusted."""
+        self._want(self._peers[peer_id], now)
+
+    def want_for_packet(self, peer_id: PeerID, now: float) -> None:
+        """A packet waits for the peer; the next one does not make us try more often."""
+        peer = self._peers[peer_id]
+        peer.wanted_until = now + RECENTLY_WANTED_S
+        if peer.state is not PeerState.UNREACHABLE or now >= peer.failed_at + PACKET_RETRY_S:
+            self._want(peer, now)
+
+    def rehandshake(self, peer_id: PeerID, path: Endpoint, now: float) -> None:
+        """The session has grown old: a new one on the same path, while the old one goes on."""
+        record = self._known.record(peer_id)
+        if record is not None:
+            self._handshaker.connect(record, [path], now)
+            self._drain_handshaker(now)
+
+    def endpoints(self, peer_id: PeerID) -> tuple[Endpoint, ...]:
+        """Where the peer may be, the likeliest first. Raises KeyError when it is not trusted."""
+        peer = self._peers[peer_id]
+        record = self._known.record(peer_id)
+        known = KnownEndpoints(
+            last=self._known.last_endpoint(peer_id),
+            call=peer.call_endpoints,
+            hints=peer.hint_endpoints,
+            record=() if record is None else record.record.endpoints,
+        )
+        return order_candidates(known, self._own_endpoints, OVERLAY_NETWORK)
+
+    # From below and from the backbone.
+
+    def receive_datagram(self, data: bytes, source: Endpoint, now: float) -> None:
+        self._handshaker.receive_datagram(data, source, now)
+        self._drain_handshaker(now)
+
+    def link_changed(self, *, online: bool, updates_open: bool, reason: str, now: float) -> None:
+        """`reason`: why we are offline."""
+        opened = updates_open and not self._updates_open
+        logged_in = online and not self._online
+        self._online, self._updates_open, self._link_reason = online, updates_open, reason
+        for peer in list(self._peers.values()):
+            if not updates_open:
+                peer.online = None
+            if peer.state is PeerState.LOOKING_UP and not online:
+                self._fail(peer, now, f"no record of {peer.name} is held, and the backbone is not reached ({reason})")
+            elif peer.state is PeerState.CONNECTING:
+                if opened:
+                    self._call(peer, now)
+                if logged_in and peer.attempt is not None and not peer.attempt.looked_up:
+                    peer.attempt.look_up_at = now + LOOK_UP_AFTER_S
+                self._judge(peer, now)
+
+    def own_endpoints_changed(self, endpoints: Sequence[Endpoint], now: float) -> None:
+        """In the order in which they go into a call. Peers that wait for ours are called again."""
+        self._own_endpoints = tuple(endpoints)
+        for peer in self._peers.values():
+            if peer.state is PeerState.CONNECTING:
+                self._call(peer, now)
+
+    def looked_up(self, peer_id: PeerID, *, hints: Hints | None, failure: str, now: float) -> None:
+        """The answer to RecordNeeded. `hints` is None when nothing was found, `failure` says why."""
+        peer = self._peers.get(peer_id)
+        if peer is None:
+            return
+        record = self._known.record(peer_id)
+        if record is not None:
+            self._handshaker.allow(peer.trusted.fingerprint, record)
+        if hints is not None:
+            peer.online, peer.hint_endpoints = hints.online, hints.endpoints
+        if peer.state is PeerState.LOOKING_UP:
+            if record is None:
+                self._fail(peer, now, failure or f"the backbone knows no record of {peer.name}")
+            else:
+                self._connect(peer, now, call=True)
+        elif peer.state is PeerState.CONNECTING and peer.attempt is not None:
+            peer.attempt.looked_up = True
+            self._handshake(peer, now)
+            self._judge(peer, now)
+
+    def update_received(self, message: ServerMessage, now: float) -> None:
+        match message:
+            case Update():
+                self._hints_received(message, now)
+            case Call():
+                self._call_received(message, now)
+            case CallFailed():
+                peer = self._peers.get(PeerID(message.peer))
+                if peer is not None and self._calls.is_ours(peer.peer_id, message.token):
+                    peer.online = False
+                    if peer.attempt is not None:
+                        peer.attempt.call_failed = True
+                        self._judge(peer, now)
+
+    def connected(self, peer_id: PeerID, now: float) -> bool:
+        """The session is installed. True when there was none before."""
+        peer = self._peers[peer_id]
+        peer.connected_at = now
+        if peer.state is PeerState.CONNECTED:
+            return False
+        peer.move(PeerState.CONNECTED)
+        return True
+
+    def disconnected(self, peer_id: PeerID, reason: str, now: float) -> None:
+        """The peer fell silent: it is tried again."""
+        peer = self._peers[peer_id]
+        if peer.state is not PeerState.CONNECTED:
+            return
+        peer.wanted_until = now + RECENTLY_WANTED_S
+        if now >= peer.connected_at + STEADY_S:
+            peer.backoff.reset()
+        peer.move(PeerState.UNREACHABLE, reason)
+        peer.schedule(now + peer.backoff.next_delay_s())
+
+    def refused(self, peer_id: PeerID, reason: str, now: float) -> None:
+        """A session was established that must not be used."""
+        peer = self._peers[peer_id]
+        if peer.state is PeerState.IDLE:
+            peer.move(PeerState.UNREACHABLE, reason)
+        elif peer.state is not PeerState.CONNECTED:
+            self._fail(peer, now, reason)
+
+    def handle_timeout(self, now: float) -> None:
+        self._handshaker.handle_timeout(now)
+        self._drain_handshaker(now)
+        for peer in list(self._peers.values()):
+            due_at = peer.next_timeout()
+            if due_at is None or now < due_at:
+                continue
+            if peer.attempt is None:
+                self._begin_by_itself(peer, now)
+            elif now >= peer.attempt.give_up_at:
+                self._fail(peer, now, self._why(peer))
+            else:
+                peer.attempt.look_up_at = None
+                self._ask(peer)
+
+    def next_timeout(self) -> float | None:
+        deadlines = [peer.next_timeout() for peer in self._peers.values()]
+        deadlines.append(self._handshaker.next_timeout())
+        return min((at for at in deadlines if at is not None), default=None)
+
+    def poll(self) -> ConnectorOutput | None:
+        return self._out.popleft() if self._out else None
+
+    @property
+    def drops(self) -> Mapping[str, int]:
+        return self._drops + Counter(self._calls.drops)
+
+    def _want(self, peer: Peer, now: float) -> None:
+        peer.wanted_until = now + RECENTLY_WANTED_S
+        if peer.attempt is not None:
+            peer.attempt.asked = True
+        elif peer.state is not PeerState.CONNECTED:
+            self._begin(peer, now, asked=True, call=True)
+
+    def _begin_by_itself(self, peer: Peer, now: float) -> None:
+        peer.attempt_at = None
+        if now >= peer.wanted_until:
+            if peer.state is PeerState.UNREACHABLE:
+                peer.move(PeerState.IDLE, peer.reason)
+        elif sum(other.attempt is not None for other in self._peers.values()) >= MAX_ATTEMPTS:
+            peer.schedule(now + jitter(self._entropy, _BUSY_DELAY_S, 2 * _BUSY_DELAY_S))
+        else:
+            self._begin(peer, now, asked=False, call=True)
+
+    def _begin(self, peer: Peer, now: float, *, asked: bool, call: bool) -> None:
+        attempt = Attempt(now, asked, give_up_at=now + ATTEMPT_S)
+        record = self._known.look_up(peer.peer_id)
+        if record is not None:
+            peer.attempt = attempt
+            self._connect(peer, now, call=call)
+            return
+        peer.move(PeerState.LOOKING_UP)
+        peer.attempt = attempt
+        if self._online:
+            self._ask(peer)
+        else:
+            reason = self._link_reason or "offline"
+            self._fail(peer, now, f"no record of {peer.name} is held, and the backbone is not reached ({reason})")
+
+    def _connect(self, peer: Peer, now: float, *, call: bool) -> None:
+        attempt, record = peer.attempt, self._known.record(peer.peer_id)
+        if attempt is None or record is None:
+            return
+        peer.move(PeerState.CONNECTING)
+        if record.record.revoked:
+            self._fail(peer, now, f"{peer.name} has revoked its identity")
+            return
+        if self._online and not attempt.looked_up:
+            attempt.look_up_at = now + LOOK_UP_AFTER_S
+        if call:
+            self._call(peer, now)
+        self._handshake(peer, now)
+        self._judge(peer, now)
+
+    def _handshake(self, peer: Peer, now: float) -> None:
+        """Tries all endpoints that are known; again with more of them while an attempt goes on."""
+        record = self._known.record(peer.peer_id)
+        if record is None or record.record.revoked:
+            return
+        candidates = self.endpoints(peer.peer_id)
+        if not candidates:
+            return
+        if peer.attempt is not None and candidates != peer.attempt.tried:
+            peer.attempt.tried = candidates
+            peer.attempt.give_up_at = peer.attempt.started_at + ATTEMPT_S
+        self._handshaker.connect(record, candidates, now)
+        self._drain_handshaker(now)
+
+    def _call(self, peer: Peer, now: float) -> None:
+        if not self._updates_open:
+            return
+        call = self._calls.place(peer.peer_id, self._own_endpoints, now)
+        if call is not None:
+            self._out.append(SendUpdate(call))
+            if peer.attempt is not None:
+                peer.attempt.called = True
+                peer.attempt.call_failed = False
+
+    def _judge(self, peer: Peer, now: float) -> None:
+        """Ends an attempt early when nothing is left to hope for."""
+        attempt = peer.attempt
+        if attempt is None or peer.state is not PeerState.CONNECTING:
+            return
+        may_be_called = self._updates_open and attempt.called and not attempt.call_failed
+        may_be_found = self._online and not attempt.looked_up
+        if not attempt.tried:
+            if may_be_found:
+                attempt.look_up_at = None
+                self._ask(peer)
+            elif not may_be_called:
+                self._fail(peer, now, self._why(peer))
+            else:
+                attempt.give_up_at = min(attempt.give_up_at, now + QUIET_S)
+        elif not may_be_called and not may_be_found:
+            attempt.give_up_at = min(attempt.give_up_at, now + QUIET_S)
+
+    def _ask(self, peer: Peer) -> None:
+        if self._online and peer.attempt is not None:
+            self._out.append(RecordNeeded(peer.peer_id))
+
+    def _hints_received(self, update: Update, now: float) -> None:
+        peer = self._peers.get(PeerID(update.peer))
+        if peer is None:
+            self._drops[ConnectorDrop.UPDATE_UNTRUSTED.value] += 1
+            return
+        try:
+            hints = Hints.decode(update.hints)
+        except DecodeError:
+            self._drops[ConnectorDrop.MALFORMED.value] += 1
+            return
+        peer.online, peer.hint_endpoints = hints.online, hints.endpoints
+        if not hints.online or peer.state is PeerState.CONNECTED:
+            return
+        if peer.attempt is None:
+            peer.wanted_until = max(peer.wanted_until, now + RECENTLY_WANTED_S)
+            peer.schedule(now + jitter(self._entropy, 0.0, ONLINE_JITTER_S))
+        elif peer.state is PeerState.CONNECTING:
+            self._handshake(peer, now)
+            self._call(peer, now)
+
+    def _call_received(self, call: Call, now: float) -> None:
+        peer = self._peers.get(PeerID(call.peer))
+        if peer is None:
+            self._drops[ConnectorDrop.CALL_UNTRUSTED.value] += 1
+            return
+        try:
+            endpoints = tuple(Endpoint.decode(encoded) for encoded in call.endpoints)
+        except DecodeError:
+            self._drops[ConnectorDrop.MALFORMED.value] += 1
+            return
+        if call.answer:
+            if not self._calls.is_ours(peer.peer_id, call.token):
+                return
+        else:
+            answer = self._calls.answer(call, self._own_endpoints, now)
+            if answer is None:
+                return
+            self._out.append(SendUpdate(answer))
+        peer.online = True
+        peer.call_endpoints = endpoints
+        if peer.state is PeerState.CONNECTED:
+            # It calls because it has lost the session that we still have; unless the two have crossed.
+            if not call.answer and now >= peer.connected_at + FRESH_SESSION_S:
+                self._handshake(peer, now)
+        elif peer.attempt is None:
+            peer.wanted_until = max(peer.wanted_until, now + RECENTLY_WANTED_S)
+            self._begin(peer, now, asked=False, call=False)
+        elif peer.state is PeerState.CONNECTING:
+            self._handshake(peer, now)
+            self._judge(peer, now)
+
+    def _fail(self, peer: Peer, now: float, reason: str) -> None:
+        asked = peer.attempt is not None and peer.attempt.asked
+        peer.move(PeerState.UNREACHABLE, reason)
+        peer.failed_at = now
+        self._known.failed(peer.peer_id)
+        if now < peer.wanted_until:
+            peer.schedule(now + peer.backoff.next_delay_s())
+        self._handshaker.cancel(peer.peer_id, now)
+        self._drain_handshaker(now)
+        self._out.append(AttemptFailed(peer.peer_id, reason, asked))
+
+    def _why(self, peer: Peer) -> str:
+        """One line for a person: what the backbone says, and where nobody answered."""
+        attempt = peer.attempt
+        if not self._online:
+            there = f"the backbone is not reached ({self._link_reason or 'offline'})"
+        elif peer.online is False or (attempt is not None and attempt.call_failed):
+            there = f"{peer.name} is not online at the backbone"
+        elif attempt is not None and attempt.called and not peer.call_endpoints:
+            there = f"{peer.name} does not answer our call (does it trust this node?)"
+        else:
+            there = ""
+        if attempt is None or not attempt.tried:
+            return (
+                f"{there or peer.name}, and no address of it is known"
+                if there
+                else f"no address of {peer.name} is known"
+            )
+        where = ", ".join(str(endpoint) for endpoint in attempt.tried[:3])
+        more = f" and {len(attempt.tried) - 3} more" if len(attempt.tried) > 3 else ""
+        silence = f"does not answer at {where}{more}"
+        if there.startswith(peer.name):
+            return f"{there} and {silence}"
+        return f"{there}, and {peer.name} {silence}" if there else f"{peer.name} {silence}"
+
+    def _drain_handshaker(self, now: float) -> None:
+        while (output := self._handshaker.poll()) is not None:
+            match output:
+                case HandshakeFailed(peer=peer_id, reason=reason):
+                    peer = self._peers.get(peer_id)
+                    if peer is not None and peer.state is PeerState.CONNECTING:
+                        self._handshake_failed(peer, reason, now)
+                case _:
+                    self._out.append(output)
+
+    def _handshake_failed(self, peer: Peer, reason: FailureReason, now: float) -> None:
+        match reason:
+            case FailureReason.CANCELLED:
+                pass
+            case FailureReason.TIMEOUT:
+                self._fail(peer, now, self._why(peer))
+            case FailureReason.WRONG_KEY:
+                self._fail(peer, now, f"{peer.name}: {reason.value}")

@@ -1,0 +1,521 @@
+"""One light node as one machine: it owns the others, and translates what comes out of each into what the next needs.
+
+Spec: docs/spec/mesh.md.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Address, IPv6Address
+from logging import ERROR
+
+from shadowmesh.backbone_protocol.problems import Problem
+from shadowmesh.backbone_protocol.queries import HAVE_BYTES
+from shadowmesh.backbone_protocol.updates import MAX_SUBSCRIPTIONS, ServerMessage, SetHints, Subscribe, Unsubscribe
+from shadowmesh.identity.keys import Identity
+from shadowmesh.identity.names import Fingerprint, PeerID
+from shadowmesh.mesh.backbone_link import BackboneLink, LinkOutput
+from shadowmesh.mesh.connector import Connector, ConnectorOutput
+from shadowmesh.mesh.connector_events import AttemptFailed, RecordNeeded
+from shadowmesh.mesh.errors import NotTrusted
+from shadowmesh.mesh.finder import Finder, Found
+from shadowmesh.mesh.known_peers import KnownPeers
+from shadowmesh.mesh.link_events import DirectoryAccepted, LinkChanged, RecordOutrun, UpdatesOpened
+from shadowmesh.mesh.outputs import (
+    ConnectFailed,
+    LookedUp,
+    LookUp,
+    Notice,
+    Output,
+    PeerConnected,
+    PeerDisconnected,
+    Ponged,
+    SaveRecord,
+    SaveState,
+)
+from shadowmesh.mesh.own_record import OwnRecord
+from shadowmesh.mesh.saving import SaveSchedule
+from shadowmesh.mesh.state import LinkStatus, MeshConfig, PeerState, PeerStatus, SavedState, TrustedPeer
+from shadowmesh.mesh.trust import TrustList
+from shadowmesh.mesh.tunnels import KeyInUse, SessionOld, TunnelLost, TunnelMoved, TunnelOutput, Tunnels
+from shadowmesh.paths.events import ReflexiveChanged
+from shadowmesh.paths.reflexive import ReflexiveDiscovery
+from shadowmesh.records.hints import MAX_HINT_ENDPOINTS, Hints
+from shadowmesh.records.peer_record import Mode, SignedRecord
+from shadowmesh.session.events import SessionEstablished
+from shadowmesh.session.handshaker import Handshaker
+from shadowmesh.wire.clock import WallClock
+from shadowmesh.wire.endpoint import Endpoint
+from shadowmesh.wire.entropy import Entropy
+from shadowmesh.wire.first_byte import ControlType, DatagramKind, classify
+
+MAX_WAITING_PINGS = 16  # of one peer, until it is connected
+_MAX_PASSES = 8  # of handle_timeout: what falls due because of what was due
+
+
+class Mesh:
+    """After each call: drain `poll()` and obey what comes out in its order, then read `next_timeout()`."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        config: MeshConfig,
+        saved: SavedState,
+        *,
+        entropy: Entropy,
+        wall_clock: WallClock,
+        now: float,
+    ) -> None:
+        """Begins to log in, and to connect to the trusted peers that the cache knows."""
+        self._identity = identity
+        self._config = config
+        self._out: deque[Output] = deque()
+        self._drops: Counter[str] = Counter()
+        self._saving = SaveSchedule()
+        self._waiting_pings: dict[PeerID, list[int]] = {}
+        self._host_endpoints: tuple[Endpoint, ...] = ()
+        self._own_record = OwnRecord(identity, config, saved.record_sequence, wall_clock=wall_clock, now=now)
+        self._trust = TrustList(identity.fingerprint, saved.trusted)
+        self._known = KnownPeers(self._trust, saved.cache, saved.records, wall_clock=wall_clock)
+        self._link = BackboneLink(config, saved.directory, entropy=entropy, wall_clock=wall_clock, now=now)
+        self._finder = Finder(self._known)
+        self._reflexive = ReflexiveDiscovery(entropy=entropy)
+        self._tunnels = Tunnels(identity.peer_id, self._own_record.wireguard_key, entropy=entropy)
+        handshaker = Handshaker(identity, self._own_record.record, entropy=entropy, wall_clock=wall_clock, now=now)
+        self._connector = Connector(self._known, handshaker, entropy=entropy, now=now)
+        for peer in self._trust.all():
+            self._connector.add(peer)
+        self._save(now)  # the record's sequence number, before the record is used
+        for refused, error in self._trust.refused:
+            self._notice(ERROR, f"the saved trust in {refused.fingerprint} is ignored: {error}")
+        self._link.publish(self._own_record.record, now)
+        self._reflexive.set_servers(self._link.stun_servers, now)
+        self._link.start(now)
+        self._tell_link(now)
+        self._connector.start(now)
+        self._drain(now)
+
+    # What a node is.
+
+    @property
+    def wireguard_private_key(self) -> bytes:
+        return self._own_record.wireguard_private_key
+
+    @property
+    def overlay_address(self) -> IPv6Address:
+        return self._identity.peer_id.overlay_address
+
+    @property
+    def own_record(self) -> SignedRecord:
+        return self._own_record.record
+
+    def saved_state(self) -> SavedState:
+        return SavedState(
+            trusted=self._trust.all(),
+            cache=tuple(self._known.cache),
+            record_sequence=self._own_record.sequence,
+            directory=self._link.directory,
+            records=self._known.records(),
+        )
+
+    def trusted(self) -> tuple[TrustedPeer, ...]:
+        return self._trust.all()
+
+    def peers(self) -> list[PeerStatus]:
+        return [self._status(peer) for peer in self._trust.all()]
+
+    def link(self) -> LinkStatus:
+        return self._link.status(self._reflexive.endpoints)
+
+    @property
+    def drops(self) -> Mapping[str, int]:
+        """How often something was ignored, by reason, over all parts."""
+        parts = (self._connector.drops, self._tunnels.drops, self._reflexive.drops, self._link.drops)
+        merged = Counter(self._drops)
+        for part in parts:
+            merged.update(part)
+        merged.update({reason.value: count for reason, count in self._connector.handshaker.drops.items() if count})
+        return merged
+
+    # From the engine.
+
+    def receive_datagram(self, data: bytes, source: Endpoint, now: float) -> None:
+        """A datagram that is neither WireGuard's nor a relay's. Never raises; see `drops`."""
+        match classify(data):
+            case DatagramKind.STUN:
+                self._reflexive.receive_datagram(data, source, now)
+            case DatagramKind.CONTROL if data[0] in (ControlType.PROBE, ControlType.PROBE_REPLY):
+                self._tunnels.receive_datagram(data, source, now)
+            case DatagramKind.CONTROL if data[0] in (ControlType.SESSION, ControlType.SESSION_MISSING):
+                self._connector.receive_datagram(data, source, now)
+            case _:
+                self._drops["unknown datagram"] += 1
+        self._drain(now)
+
+    def packet_unrouted(self, destination: IPv4Address | IPv6Address, now: float) -> None:
+        """A packet waits for this overlay address: connect to the trusted peer that has it."""
+        peer = self._trust.at_address(destination) if isinstance(destination, IPv6Address) else None
+        if peer is None:
+            self._drops["packet for nobody we trust"] += 1
+            return
+        self._connector.want_for_packet(peer.fingerprint.peer_id, now)
+        self._drain(now)
+
+    def peer_handshake(self, wireguard_key: bytes, now: float) -> None:
+        self._tunnels.wireguard_handshake(wireguard_key, now)
+        self._drain(now)
+
+    def peer_roamed(self, wireguard_key: bytes, path: Endpoint, now: float) -> None:
+        self._tunnels.roamed(wireguard_key, path, now)
+        self._drain(now)
+
+    # From the backbone client.
+
+    def logged_in(self, token_expires_at: int, directory_version: int, now: float) -> None:
+        self._link.logged_in(token_expires_at, directory_version, now)
+        self._drain(now)
+
+    def renewed(self, token_expires_at: int, directory_version: int, now: float) -> None:
+        self._link.renewed(token_expires_at, directory_version, now)
+        self._drain(now)
+
+    def backbone_failed(self, problem: Problem | None, detail: str, retry_after_s: float | None, now: float) -> None:
+        """`problem` is None when the node was not reached, or is not who it should be."""
+        self._link.failed(problem, detail, retry_after_s, now)
+        self._drain(now)
+
+    def directory_received(self, encoded: bytes, now: float) -> None:
+        self._link.directory_received(encoded, now)
+        self._drain(now)
+
+    def published(self, now: float) -> None:
+        self._link.published(now)
+        self._drain(now)
+
+    def peer_found(self, peer: PeerID, record: SignedRecord | None, record_id: bytes, hints: Hints, now: float) -> None:
+        """`record` is None when the one that we hold is still the newest."""
+        if peer == self._identity.peer_id:
+            self._own_record_found(record, now)
+        self._finder.peer_found(peer, record, record_id, hints)
+        self._drain(now)
+
+    def peer_not_found(self, peer: PeerID, now: float) -> None:
+        self._finder.peer_not_found(peer)
+        self._drain(now)
+
+    def look_up_failed(self, peer: PeerID, detail: str, now: float) -> None:
+        self._finder.look_up_failed(peer, detail)
+        self._drain(now)
+
+    def updates_opened(self, now: float) -> None:
+        self._link.updates_opened(now)
+        self._drain(now)
+
+    def update_received(self, message: ServerMessage, now: float) -> None:
+        self._connector.update_received(message, now)
+        self._drain(now)
+
+    def updates_closed(self, detail: str, now: float) -> None:
+        self._link.updates_closed(detail, now)
+        self._drain(now)
+
+    # Commands.
+
+    def trust(self, peer: TrustedPeer, now: float) -> None:
+        """Raises PeerAlreadyTrusted, NameTaken, OverlayAddressTaken, TrustListFull."""
+        self._trust.add(peer)
+        self._known.forget_other_key(peer.fingerprint)
+        self._connector.add(peer)
+        self._save(now)
+        self._link.send(Subscribe(peers=[peer.fingerprint.peer_id.raw]))
+        self._connector.try_now(peer.fingerprint.peer_id, now)
+        self._drain(now)
+
+    def untrust(self, fingerprint: Fingerprint, now: float) -> None:
+        """Ends the tunnel at once. Raises NotTrusted."""
+        peer = self._trust.remove(fingerprint)
+        if self._tunnels.remove(fingerprint.peer_id):
+            self._drain_tunnels(now)
+            self._out.append(PeerDisconnected(fingerprint.peer_id, "no longer trusted"))
+        self._connector.remove(peer, now)
+        self._waiting_pings.pop(fingerprint.peer_id, None)
+        self._save(now)
+        self._link.send(Unsubscribe(peers=[fingerprint.peer_id.raw]))
+        self._drain(now)
+
+    def connect(self, peer: PeerID, now: float) -> None:
+        """Answered by PeerConnected or ConnectFailed. Raises NotTrusted."""
+        self._check_trusted(peer)
+        status = self._tunnels.status(peer)
+        if status is not None:
+            self._out.append(PeerConnected(peer, status.path, self._tunnels.handshake_s(peer)))
+            return
+        self._connector.want(peer, now)
+        self._drain(now)
+
+    def ping(self, peer: PeerID, sequence: int, now: float) -> None:
+        """Answered by Ponged, or by ConnectFailed when it must connect first and can not. Raises NotTrusted."""
+        self._check_trusted(peer)
+        if peer in self._tunnels:
+            self._tunnels.ping(peer, sequence, now)
+        else:
+            waiting = self._waiting_pings.setdefault(peer, [])
+            waiting.append(sequence)
+            del waiting[:-MAX_WAITING_PINGS]
+            self._connector.want(peer, now)
+        self._drain(now)
+
+    def look_up(self, peer: PeerID, now: float) -> None:
+        """Any peer, trusted or not. Answered by LookedUp."""
+        known = self._connector.get(peer)
+        self._finder.look_up(
+            peer,
+            link_online=self._link.online,
+            link_reason=self._link.reason,
+            peer_online=None if known is None else known.online,
+        )
+        self._drain(now)
+
+    def local_endpoints_changed(self, endpoints: Sequence[Endpoint], now: float) -> None:
+        """Our addresses, each with the engine's UDP port, the best first."""
+        chosen = tuple(dict.fromkeys(endpoints))
+        if chosen == self._host_endpoints:
+            return
+        first_time = not self._host_endpoints
+        self._host_endpoints = chosen
+        if not first_time:
+            self._reflexive.network_changed(now)
+            self._tunnels.network_changed(now)
+        self._endpoints_changed(now)
+        self._drain(now)
+
+    def stop(self, now: float) -> None:
+        """Removes all tunnels and leaves the backbone. Nothing but `poll` and `saved_state` is called afterwards."""
+        self._tunnels.remove_all()
+        self._drain_tunnels(now)
+        self._save(now)
+        self._link.stop()
+        while (output := self._link.poll()) is not None:
+            self._link_output(output, now)
+
+    # The machine's own shape.
+
+    def handle_timeout(self, now: float) -> None:
+        for _ in range(_MAX_PASSES):
+            self._link.handle_timeout(now)
+            self._connector.handle_timeout(now)
+            self._tunnels.handle_timeout(now)
+            self._reflexive.handle_timeout(now)
+            self._drain(now)
+            due_at = self.next_timeout()
+            if due_at is None or now < due_at:
+                return
+
+    def next_timeout(self) -> float | None:
+        deadlines = (
+            self._link.next_timeout(),
+            self._connector.next_timeout(),
+            self._tunnels.next_timeout(),
+            self._reflexive.next_timeout(),
+            self._saving.next_timeout(),
+            self._own_record.next_timeout(),
+        )
+        return min((at for at in deadlines if at is not None), default=None)
+
+    def poll(self) -> Output | None:
+        return self._out.popleft() if self._out else None
+
+    def _drain(self, now: float) -> None:
+        """Until no part has anything to say to another."""
+        self._renew_record_if_due(now)
+        busy = True
+        while busy:
+            busy = self._drain_tunnels(now)
+            while (from_connector := self._connector.poll()) is not None:
+                self._connector_output(from_connector, now)
+                busy = True
+            while (from_link := self._link.poll()) is not None:
+                self._link_output(from_link, now)
+                busy = True
+            while (from_finder := self._finder.poll()) is not None:
+                self._finder_output(from_finder, now)
+                busy = True
+            self._reflexive.keep_fresh(self._config.mode is Mode.PUBLIC or self._connector.connecting, now)
+            while (from_reflexive := self._reflexive.poll()) is not None:
+                busy = True
+                if isinstance(from_reflexive, ReflexiveChanged):
+                    self._endpoints_changed(now)
+                else:
+                    self._out.append(from_reflexive)
+        if self._saving.is_due(now):
+            self._save(now)
+
+    def _drain_tunnels(self, now: float) -> bool:
+        busy = False
+        while (output := self._tunnels.poll()) is not None:
+            self._tunnel_output(output, now)
+            busy = True
+        return busy
+
+    def _connector_output(self, output: ConnectorOutput, now: float) -> None:
+        match output:
+            case SessionEstablished():
+                self._session_established(output, now)
+            case RecordNeeded(peer=peer):
+                self._finder.need(peer)
+            case AttemptFailed(peer=peer, reason=reason, asked=asked):
+                self._saving.cache_changed()
+                self._waiting_pings.pop(peer, None)
+                if asked:
+                    self._out.append(ConnectFailed(peer, reason))
+            case _:
+                self._out.append(output)
+
+    def _tunnel_output(self, output: TunnelOutput, now: float) -> None:
+        match output:
+            case TunnelLost(peer=peer, path=path):
+                reason = f"no answer from {path}"
+                self._out.append(PeerDisconnected(peer, reason))
+                self._connector.disconnected(peer, reason, now)
+            case TunnelMoved(peer=peer, path=path):
+                self._known.reached(peer, path)
+                self._saving.cache_changed()
+            case SessionOld(peer=peer, path=path):
+                self._connector.rehandshake(peer, path, now)
+            case Ponged(peer=peer, rtt_s=rtt_s):
+                if rtt_s is not None:
+                    self._known.measured(peer, rtt_s)
+                self._out.append(output)
+            case _:
+                self._out.append(output)
+
+    def _link_output(self, output: LinkOutput, now: float) -> None:
+        match output:
+            case LinkChanged():
+                if not self._link.online:
+                    self._finder.link_lost(self._link.reason)
+                self._tell_link(now)
+                self._reflexive.set_servers(self._link.stun_servers, now)
+            case UpdatesOpened():
+                self._subscribe()
+                self._send_hints()
+                self._tell_link(now)
+            case DirectoryAccepted():
+                self._save(now)
+                self._reflexive.set_servers(self._link.stun_servers, now)
+            case RecordOutrun():
+                self._finder.need(self._identity.peer_id, self._own_record.record.record_id[:HAVE_BYTES])
+            case _:
+                self._out.append(output)
+
+    def _finder_output(self, output: LookUp | LookedUp | Found | Notice | SaveRecord, now: float) -> None:
+        match output:
+            case Found(peer=peer, hints=hints, failure=failure):
+                self._connector.looked_up(peer, hints=hints, failure=failure, now=now)
+            case SaveRecord():
+                self._saving.cache_changed()
+                self._out.append(output)
+            case _:
+                self._out.append(output)
+
+    def _session_established(self, session: SessionEstablished, now: float) -> None:
+        peer = self._connector.get(session.peer)
+        if peer is None:
+            return
+        try:
+            self._tunnels.install(session, self._connector.endpoints(session.peer), now)
+        except KeyInUse:
+            reason = f"{peer.name} claims the WireGuard key of another node"
+            self._notice(ERROR, f"refused a session: {reason}")
+            self._connector.refused(session.peer, reason, now)
+            return
+        held = self._known.record(session.peer)
+        if held is None or session.record.record.sequence > held.record.sequence:
+            self._known.keep(session.peer, session.record)
+            self._out.append(SaveRecord(session.record))
+        self._known.reached(session.peer, session.endpoint)
+        self._saving.cache_changed()
+        self._drain_tunnels(now)
+        if self._connector.connected(session.peer, now):
+            self._out.append(PeerConnected(session.peer, session.endpoint, session.took_s))
+        for sequence in self._waiting_pings.pop(session.peer, []):
+            self._tunnels.ping(session.peer, sequence, now)
+
+    def _own_record_found(self, record: SignedRecord | None, now: float) -> None:
+        """The backbone holds a record of ours that we have forgotten: ours must have a higher number."""
+        if record is None or record.record.sequence < self._own_record.sequence:
+            return
+        try:
+            record.verify()
+            self._own_record.renew(now, above=record.record.sequence)
+        except ValueError as error:
+            self._notice(ERROR, f"our record can't be published: {error}")
+            return
+        self._use_new_record(now)
+
+    def _renew_record_if_due(self, now: float) -> None:
+        if self._own_record.is_due(now):
+            try:
+                self._own_record.renew(now)
+            except ValueError as error:
+                self._notice(ERROR, f"our record can't be renewed: {error}")
+                return
+            self._use_new_record(now)
+
+    def _use_new_record(self, now: float) -> None:
+        self._save(now)
+        self._connector.handshaker.own_record_changed(self._own_record.record)
+        self._link.publish(self._own_record.record, now)
+
+    def _endpoints_changed(self, now: float) -> None:
+        """What is outside of our NAT comes first: a far peer needs it, and a near one tries the rest as well."""
+        own = tuple(dict.fromkeys([*self._reflexive.endpoints, *self._host_endpoints]))
+        self._own_record.set_endpoints(own)
+        self._connector.own_endpoints_changed(own, now)
+        self._send_hints()
+        self._renew_record_if_due(now)
+
+    def _send_hints(self) -> None:
+        endpoints = self._own_record.publishable if self._config.mode is Mode.PUBLIC else ()
+        self._link.send(SetHints(endpoints=[endpoint.encode() for endpoint in endpoints[:MAX_HINT_ENDPOINTS]]))
+
+    def _subscribe(self) -> None:
+        """Who was reached last comes first; the rest is found by look-ups."""
+        last_ok = {entry.fingerprint.peer_id: entry.last_ok_at for entry in self._known.cache}
+        peers = sorted(self._trust, key=lambda peer: -last_ok.get(peer, 0))[:MAX_SUBSCRIPTIONS]
+        if peers:
+            self._link.send(Subscribe(peers=[peer.raw for peer in peers]))
+
+    def _tell_link(self, now: float) -> None:
+        self._connector.link_changed(
+            online=self._link.online, updates_open=self._link.updates_open, reason=self._link.reason, now=now
+        )
+
+    def _status(self, trusted: TrustedPeer) -> PeerStatus:
+        peer_id = trusted.fingerprint.peer_id
+        peer = self._connector.get(peer_id)
+        path = self._tunnels.status(peer_id)
+        return PeerStatus(
+            peer_id,
+            trusted.fingerprint,
+            trusted.name,
+            PeerState.IDLE if peer is None else peer.state,
+            None if path is None else path.path,
+            None if path is None else path.rtt_s,
+            None if path is None else path.probed_at,
+            None if path is None else self._tunnels.handshake_s(peer_id),
+            self._tunnels.wireguard_key(peer_id),
+            "" if peer is None else peer.reason,
+        )
+
+    def _check_trusted(self, peer: PeerID) -> None:
+        if peer not in self._trust:
+            raise NotTrusted(f"{peer} is not trusted")
+
+    def _save(self, now: float) -> None:
+        self._saving.saved(now)
+        self._out.append(SaveState())
+
+    def _notice(self, level: int, text: str) -> None:
+        self._out.append(Notice(level, text))

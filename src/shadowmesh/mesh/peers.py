@@ -1,0 +1,86 @@
+"""A trusted peer's connection state, and which moves between states are legal. Spec: docs/spec/mesh.md, section 2."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from shadowmesh.identity.names import PeerID
+from shadowmesh.mesh.backoff import Backoff
+from shadowmesh.mesh.state import PeerState, TrustedPeer
+from shadowmesh.mesh.trust import display_name
+from shadowmesh.wire.endpoint import Endpoint
+
+_S = PeerState
+LEGAL_MOVES: Mapping[PeerState, frozenset[PeerState]] = {
+    _S.IDLE: frozenset({_S.LOOKING_UP, _S.CONNECTING, _S.CONNECTED, _S.UNREACHABLE}),
+    _S.LOOKING_UP: frozenset({_S.CONNECTING, _S.CONNECTED, _S.UNREACHABLE}),
+    _S.CONNECTING: frozenset({_S.CONNECTED, _S.UNREACHABLE}),
+    _S.CONNECTED: frozenset({_S.UNREACHABLE}),
+    _S.UNREACHABLE: frozenset({_S.LOOKING_UP, _S.CONNECTING, _S.CONNECTED, _S.IDLE}),
+}
+RETRY_DELAYS_S = (1.0, 2.0, 5.0, 15.0, 60.0)
+RECENTLY_WANTED_S = 600.0  # how long an unreachable peer is tried again after somebody wanted it
+
+
+class IllegalMove(RuntimeError):
+    """A mistake of ours: the state machine has no such move."""
+
+
+@dataclass(slots=True)
+class Attempt:
+    """What has been done to reach a peer since the attempt began."""
+
+    started_at: float
+    asked: bool  # a command or a packet waits for the result
+    give_up_at: float
+    look_up_at: float | None = None  # when to ask the backbone whether it knows more
+    looked_up: bool = False
+    called: bool = False
+    call_failed: bool = False
+    tried: tuple[Endpoint, ...] = ()
+
+
+@dataclass(slots=True)
+class Peer:
+    trusted: TrustedPeer
+    backoff: Backoff
+    state: PeerState = PeerState.IDLE
+    reason: str = "not wanted yet"
+    attempt: Attempt | None = None  # set in LOOKING_UP and CONNECTING
+    attempt_at: float | None = None  # when the next one begins by itself, in IDLE and UNREACHABLE
+    failed_at: float = float("-inf")
+    connected_at: float = float("-inf")
+    wanted_until: float = float("-inf")
+    online: bool | None = None  # as the backbone said last
+    hint_endpoints: tuple[Endpoint, ...] = ()
+    call_endpoints: tuple[Endpoint, ...] = field(default=())
+
+    @property
+    def peer_id(self) -> PeerID:
+        return self.trusted.fingerprint.peer_id
+
+    @property
+    def name(self) -> str:
+        return display_name(self.trusted)
+
+    def move(self, to: PeerState, reason: str = "") -> None:
+        """Raises IllegalMove."""
+        if to not in LEGAL_MOVES[self.state]:
+            raise IllegalMove(f"{self.state.value} -> {to.value}")
+        self.state = to
+        self.reason = reason
+        if to not in (PeerState.LOOKING_UP, PeerState.CONNECTING):
+            self.attempt = None
+        if to in (PeerState.LOOKING_UP, PeerState.CONNECTING, PeerState.CONNECTED):
+            self.attempt_at = None
+
+    def schedule(self, at: float) -> None:
+        """Begin an attempt then, or when it is due already if that is sooner."""
+        self.attempt_at = at if self.attempt_at is None else min(at, self.attempt_at)
+
+    def next_timeout(self) -> float | None:
+        if self.attempt is None:
+            return self.attempt_at
+        look_up_at = self.attempt.look_up_at
+        return self.attempt.give_up_at if look_up_at is None else min(look_up_at, self.attempt.give_up_at)

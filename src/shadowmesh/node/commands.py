@@ -1,0 +1,183 @@
+"""What the control API can ask: each command as documents in and out."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable
+
+from shadowmesh.control import schema
+from shadowmesh.control.errors import ControlError, ErrorCode
+from shadowmesh.control.version import program_version
+from shadowmesh.identity.names import Fingerprint, PeerID
+from shadowmesh.mesh.errors import MeshError, NameTaken, NotTrusted, PeerAlreadyTrusted
+from shadowmesh.mesh.outputs import ConnectFailed
+from shadowmesh.mesh.state import MeshConfig, PeerState, TrustedPeer
+from shadowmesh.node import reports
+from shadowmesh.node.daemon import Daemon
+from shadowmesh.node.peer_names import check_name, find_peer, find_trusted
+from shadowmesh.records.region import Region
+from shadowmesh.wire.errors import DecodeError
+
+LOOK_UP_TIMEOUT_S = 20.0
+"""More than the backbone client gives a request."""
+
+
+class Commands:
+    """Every method raises ShadowMeshError."""
+
+    def __init__(
+        self,
+        daemon: Daemon,
+        config: MeshConfig,
+        fingerprint: Fingerprint,
+        *,
+        port: int,
+        tun: str | None,
+        host_addresses: Callable[[], list[str]],
+        stop: Callable[[], None],
+    ) -> None:
+        self._daemon = daemon
+        self._config = config
+        self._fingerprint = fingerprint
+        self._port = port
+        self._tun = tun
+        self._host_addresses = host_addresses
+        self._stop = stop
+        self._started_at = daemon.now()
+        self._sequences = itertools.count(1)
+
+    async def status(self, _: None) -> schema.StatusDocument:
+        daemon, now = self._daemon, self._daemon.now()
+        counters = daemon.engine.counters()
+        traffic = {
+            peer.public_key: reports.Traffic(peer.rx_bytes, peer.tx_bytes, peer.handshake_age_s)
+            for peer in counters.peers
+        }
+        drops = {f"engine: {reason}": count for reason, count in counters.drops.items() if count}
+        drops |= {f"node: {reason}": count for reason, count in daemon.mesh.drops.items() if count}
+        if daemon.engine.send_failures:
+            drops["node: not sent"] = daemon.engine.send_failures
+        return schema.StatusDocument(
+            version=program_version(),
+            pid=os.getpid(),
+            uptime_s=now - self._started_at,
+            mode=reports.mode(self._config.mode),
+            region=Region.of(self._config.region).label,
+            identity=reports.identity(self._fingerprint),
+            link=reports.link(daemon.mesh.link(), now - daemon.link_changed_at),
+            engine=schema.Engine(port=self._port, tun=self._tun, addresses=self._host_addresses(), drops=drops),
+            peers=[reports.peer(status, traffic, now) for status in daemon.mesh.peers()],
+        )
+
+    async def trusted(self, _: None) -> schema.TrustListDocument:
+        return reports.trust_list(self._daemon.mesh.trusted())
+
+    async def trust(self, request: schema.TrustRequest) -> schema.TrustedDocument:
+        entry = trusted_peer(request)
+        _refusing(lambda: self._daemon.command(lambda mesh, now: mesh.trust(entry, now)))
+        return schema.TrustedDocument(peer=reports.trusted(entry))
+
+    async def untrust(self, request: schema.PeerRequest) -> schema.TrustedDocument:
+        entry = find_trusted(request.peer, self._daemon.mesh.trusted())
+        _refusing(lambda: self._daemon.command(lambda mesh, now: mesh.untrust(entry.fingerprint, now)))
+        return schema.TrustedDocument(peer=reports.trusted(entry))
+
+    async def look_up(self, request: schema.PeerRequest) -> schema.LookupDocument:
+        daemon, began = self._daemon, self._daemon.now()
+        peer = find_peer(request.peer, daemon.mesh.trusted())
+        waiting = daemon.look_ups.expect(peer)
+        with waiting:
+            _refusing(lambda: daemon.command(lambda mesh, now: mesh.look_up(peer, now)))
+            try:
+                found = await waiting.answer(LOOK_UP_TIMEOUT_S)
+            except TimeoutError:
+                raise ControlError(
+                    ErrorCode.UNREACHABLE, f"no answer within {LOOK_UP_TIMEOUT_S:g} s", "see `shadowmesh logs`"
+                ) from None
+        return schema.LookupDocument(
+            peer_id=str(peer),
+            address=str(peer.overlay_address),
+            found=found.record is not None,
+            source=_source(found.source),
+            online=found.online,
+            took_s=daemon.now() - began,
+            record=None if found.record is None else reports.record_facts(found.record),
+            failure=found.failure,
+        )
+
+    async def ping(self, request: schema.PingRequest) -> schema.PingDocument:
+        daemon, began = self._daemon, self._daemon.now()
+        peer = find_trusted(request.peer, daemon.mesh.trusted()).fingerprint.peer_id
+        try:
+            connected_in_s = None if self._connected(peer) else await self._connect(peer, request.timeout_s)
+            sequence = next(self._sequences)
+            waiting = daemon.pongs.expect((peer, sequence))
+            with waiting:
+                _refusing(lambda: daemon.command(lambda mesh, now: mesh.ping(peer, sequence, now)))
+                ponged = await waiting.answer(max(0.0, began + request.timeout_s - daemon.now()))
+        except TimeoutError:
+            reason = f"{request.peer}: no answer within {request.timeout_s:g} s"
+            raise ControlError(ErrorCode.UNREACHABLE, reason, "see `shadowmesh status`") from None
+        return schema.PingDocument(
+            peer_id=str(peer), path=str(ponged.path), rtt_s=ponged.rtt_s, connected_in_s=connected_in_s
+        )
+
+    async def stop(self, _: None) -> schema.StoppingDocument:
+        self._stop()
+        return schema.StoppingDocument(pid=os.getpid())
+
+    def _connected(self, peer: PeerID) -> bool:
+        return any(status.peer == peer and status.state is PeerState.CONNECTED for status in self._daemon.mesh.peers())
+
+    async def _connect(self, peer: PeerID, timeout_s: float) -> float:
+        """How long it took. Raises ControlError (UNREACHABLE), TimeoutError."""
+        daemon, began = self._daemon, self._daemon.now()
+        waiting = daemon.connections.expect(peer)
+        with waiting:
+            _refusing(lambda: daemon.command(lambda mesh, now: mesh.connect(peer, now)))
+            outcome = await waiting.answer(timeout_s)
+        if isinstance(outcome, ConnectFailed):
+            raise ControlError(ErrorCode.UNREACHABLE, f"can't connect: {outcome.reason}", "see `shadowmesh status`")
+        return daemon.now() - began
+
+
+def trusted_peer(request: schema.TrustRequest) -> TrustedPeer:
+    """Raises ControlError (USAGE)."""
+    if request.name:
+        check_name(request.name)
+    try:
+        return TrustedPeer(Fingerprint.parse(request.fingerprint), request.name)
+    except DecodeError as error:
+        raise ControlError(
+            ErrorCode.USAGE, str(error), "the peer's owner finds its fingerprint with `shadowmesh id`"
+        ) from None
+
+
+def refusal(error: MeshError) -> ControlError:
+    """What the mesh refused, as the control API says it."""
+    match error:
+        case NotTrusted():
+            return ControlError(ErrorCode.NOT_TRUSTED, str(error), "add it with `shadowmesh peers trust FINGERPRINT`")
+        case PeerAlreadyTrusted():
+            return ControlError(ErrorCode.ALREADY_TRUSTED, str(error), "`shadowmesh peers list` shows who is trusted")
+        case NameTaken():
+            return ControlError(ErrorCode.NAME_TAKEN, str(error), "choose another with --name")
+        case _:
+            return ControlError(ErrorCode.FAILED, str(error), "`shadowmesh peers list` shows who is trusted")
+
+
+def _refusing(command: Callable[[], None]) -> None:
+    try:
+        command()
+    except MeshError as error:
+        raise refusal(error) from None
+
+
+def _source(text: str) -> schema.SourceName:
+    match text:
+        case "cache":
+            return "cache"
+        case "backbone":
+            return "backbone"
+    return ""

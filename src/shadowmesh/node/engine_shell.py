@@ -1,0 +1,111 @@
+"""The packet engine on the event loop: its events become inputs of the mesh, the mesh's outputs become its calls."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from ipaddress import ip_address
+from typing import TypeAlias
+
+from shadowmesh._engine import (
+    ControlDatagram,
+    Counters,
+    Engine,
+    EngineError,
+    EngineFailed,
+    Event,
+    PeerHandshake,
+    PeerRoamed,
+    UnroutedPacket,
+)
+from shadowmesh.mesh.outputs import InstallPeer, RemovePeer, SetPath
+from shadowmesh.node.backbone_link import Step
+from shadowmesh.node.errors import NodeFailed, PrivilegeMissing
+from shadowmesh.node.privileges import missing_tun_privilege
+from shadowmesh.wire.endpoint import Endpoint
+from shadowmesh.wire.transmit import Transmit
+
+EngineOrder: TypeAlias = Transmit | InstallPeer | SetPath | RemovePeer
+_log = logging.getLogger(__name__)
+
+
+class EngineShell:
+    def __init__(
+        self,
+        engine: Engine,
+        feed: Callable[[Step], None],
+        failed: Callable[[str], None],
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        """`failed` takes the reason when the engine ends by itself."""
+        self._engine = engine
+        self._feed = feed
+        self._failed = failed
+        self._loop = loop
+        self.send_failures = 0  # as with a full socket buffer, what is lost is sent again by its machine
+        loop.add_reader(engine.wake_fd, self._drain)
+
+    def obey(self, order: EngineOrder) -> None:
+        try:
+            match order:
+                case Transmit(payload, destination):
+                    self._send(payload, destination)
+                case InstallPeer(wireguard_key, psk, path, allowed_ips, initiate):
+                    self._engine.add_peer(wireguard_key, psk, path.pair, allowed_ips, initiate=initiate)
+                case SetPath(wireguard_key, path):
+                    self._engine.set_path(wireguard_key, path.pair)
+                case RemovePeer(wireguard_key):
+                    self._engine.remove_peer(wireguard_key)
+        except (EngineError, ValueError, KeyError) as error:
+            _log.error("the packet engine refused %s: %s", type(order).__name__, error)
+
+    def counters(self) -> Counters:
+        return self._engine.counters()
+
+    def stop(self) -> None:
+        """Idempotent."""
+        self._loop.remove_reader(self._engine.wake_fd)
+        self._engine.stop()
+
+    def _send(self, payload: bytes, destination: Endpoint) -> None:
+        try:
+            self._engine.send(payload, destination.pair)
+        except EngineError as error:
+            self.send_failures += 1
+            _log.debug("a datagram to %s was not sent: %s", destination, error)
+
+    def _drain(self) -> None:
+        # What is left after one batch keeps the descriptor readable: the loop gets its turn in between.
+        for event in self._engine.drain():
+            self._translate(event)
+
+    def _translate(self, event: Event) -> None:
+        match event:
+            case ControlDatagram():
+                payload, source = event.payload, Endpoint.of(*event.source)
+                self._feed(lambda mesh, now: mesh.receive_datagram(payload, source, now))
+            case UnroutedPacket():
+                destination = ip_address(event.destination)
+                self._feed(lambda mesh, now: mesh.packet_unrouted(destination, now))
+            case PeerHandshake():
+                key = event.public_key
+                self._feed(lambda mesh, now: mesh.peer_handshake(key, now))
+            case PeerRoamed():
+                key, path = event.public_key, Endpoint.of(*event.source)
+                self._feed(lambda mesh, now: mesh.peer_roamed(key, path, now))
+            case EngineFailed():
+                self._failed(event.reason)
+
+
+def open_engine(private_key: bytes, port: int, tun: str | None, address: str) -> Engine:
+    """`address`: of the TUN device, with its prefix length. Raises PrivilegeMissing, NodeFailed."""
+    missing = missing_tun_privilege() if tun is not None else None
+    if missing is not None:
+        raise PrivilegeMissing(missing)
+    try:
+        return Engine(private_key=private_key, port=port, tun=tun, addresses=[address] if tun is not None else [])
+    except (EngineError, ValueError) as error:
+        raise NodeFailed(
+            f"the packet engine does not start: {error}", "choose another --port (0: any) or --tun name (or none)"
+        ) from None

@@ -1,0 +1,62 @@
+"""Which endpoints to try for a peer, and in which order. Spec: docs/spec/paths.md, section 2."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Network, ip_network
+
+from shadowmesh.wire.endpoint import Endpoint
+
+MAX_CANDIDATES = 8  # a handshake sends its first flight to each: 8 x 2.5 KB is what a hostile caller can make us send
+_SUBNET_BITS = {4: 24, 6: 64}  # the usual size of a LAN; a wrong guess only changes the order
+_THIS_NETWORK = ip_network("0.0.0.0/8")  # RFC 1122 §3.2.1.3
+_BROADCAST = IPv4Address("255.255.255.255")
+
+
+@dataclass(frozen=True, slots=True)
+class KnownEndpoints:
+    """What is known of where a peer may be, by source."""
+
+    last: Endpoint | None = None  # where the last session was
+    call: Sequence[Endpoint] = ()
+    hints: Sequence[Endpoint] = ()
+    record: Sequence[Endpoint] = ()
+
+
+def order_candidates(known: KnownEndpoints, own: Sequence[Endpoint], overlay: IPv6Network) -> tuple[Endpoint, ...]:
+    """At most eight distinct usable endpoints: the last one that worked, those of our own subnets, then the freshest.
+
+    All are tried at once; the order only decides which are left out when there are more.
+    """
+    last = [] if known.last is None else [known.last]
+    rest = [*known.call, *known.hints, *known.record]
+    near = [endpoint for endpoint in rest if _same_subnet(endpoint, own)]
+    distinct = dict.fromkeys([*last, *near, *rest])
+    usable = [endpoint for endpoint in distinct if is_usable(endpoint, own, overlay)]
+    return tuple(usable[:MAX_CANDIDATES])
+
+
+def is_usable(endpoint: Endpoint, own: Iterable[Endpoint], overlay: IPv6Network) -> bool:
+    """Whether a datagram sent there could reach a peer.
+
+    Test networks (198.18.0.0/15, 2001:db8::/32) and private ranges are as good as any. Loopback is good only
+    for a node that is itself on loopback; an overlay address would carry the mesh inside itself.
+    """
+    address = endpoint.address
+    if address.is_multicast or address.is_unspecified or address in _THIS_NETWORK or address == _BROADCAST:
+        return False
+    if address in overlay or (address.version == 6 and address.is_link_local):  # link-local needs a scope: RFC 4007 §6
+        return False
+    if address.is_loopback and not any(mine.address.is_loopback for mine in own):
+        return False
+    return endpoint not in own
+
+
+def _same_subnet(endpoint: Endpoint, own: Sequence[Endpoint]) -> bool:
+    return any(_prefix(endpoint) == _prefix(mine) for mine in own)
+
+
+def _prefix(endpoint: Endpoint) -> tuple[int, int]:
+    address = endpoint.address
+    return address.version, int(address) >> address.max_prefixlen - _SUBNET_BITS[address.version]

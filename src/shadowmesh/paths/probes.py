@@ -1,0 +1,209 @@
+"""Path probes: whether each peer is still there, how far away, and where. Spec: docs/spec/paths.md, section 5."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from shadowmesh.identity.names import PeerID
+from shadowmesh.paths.events import PathLost, PathMoved, PingDone, ProbeEvent
+from shadowmesh.paths.probe_datagram import TXID_BYTES, BadMac, ProbeDatagram, ProbeKeys
+from shadowmesh.paths.probed_session import (
+    LOST_AFTER_S,
+    MAX_ALTERNATES,
+    MAX_OUTSTANDING,
+    PING_TIMEOUT_S,
+    PROBE_OFFSETS_S,
+    Outstanding,
+    ProbedSession,
+)
+from shadowmesh.wire.endpoint import Endpoint
+from shadowmesh.wire.entropy import Entropy
+from shadowmesh.wire.errors import DecodeError
+from shadowmesh.wire.transmit import Transmit
+
+MAX_PINGS = 16  # outstanding for one peer
+
+
+class ProbeDrop(Enum):
+    MALFORMED = "probe: malformed"
+    UNKNOWN_SESSION = "probe: unknown session"
+    BAD_MAC = "probe: bad mac"
+    REPLAYED = "probe: replayed"
+    UNASKED = "probe: reply to nothing"
+    TOO_MANY_PINGS = "probe: too many pings at once"
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeStatus:
+    path: Endpoint
+    rtt_s: float | None
+    probed_at: float | None
+
+
+class PathProber:
+    """Probes every peer with a session. After each call: drain `poll()`, then read `next_timeout()`."""
+
+    def __init__(self, own: PeerID, *, entropy: Entropy) -> None:
+        self._own = own
+        self._entropy = entropy
+        self._sessions: dict[PeerID, ProbedSession] = {}
+        self._by_tag: dict[bytes, ProbedSession] = {}
+        self._out: deque[Transmit | ProbeEvent] = deque()
+        self._drops: Counter[str] = Counter()
+
+    def start(self, peer: PeerID, probe_key: bytes, path: Endpoint, now: float, *, delay_s: float = 0.0) -> None:
+        """A session was established, or replaced. The first probe leaves after `delay_s`."""
+        self.stop(peer)
+        session = ProbedSession(peer, ProbeKeys.derive(probe_key, self._own, peer), path)
+        session.begin_round(now + delay_s)
+        self._sessions[peer] = session
+        self._by_tag[session.keys.tag] = session
+        self.handle_timeout(now)
+
+    def stop(self, peer: PeerID) -> None:
+        """Outstanding pings are not answered any more."""
+        session = self._sessions.pop(peer, None)
+        if session is not None:
+            del self._by_tag[session.keys.tag]
+
+    def set_alternates(self, peer: PeerID, endpoints: Sequence[Endpoint]) -> None:
+        """Other endpoints of the peer: the first three are tried when the path falls silent."""
+        session = self._sessions.get(peer)
+        if session is not None:
+            session.alternates = tuple(endpoints[:MAX_ALTERNATES])
+
+    def path_changed(self, peer: PeerID, path: Endpoint) -> None:
+        """The engine has followed authenticated traffic."""
+        session = self._sessions.get(peer)
+        if session is not None:
+            session.path = path
+
+    def heard(self, peer: PeerID, now: float) -> None:
+        """Something else has shown that the peer lives, such as a WireGuard handshake."""
+        session = self._sessions.get(peer)
+        if session is not None:
+            session.heard(now, self._entropy)
+
+    def probe_all(self, now: float) -> None:
+        """Our own addresses changed: find out now which paths still work."""
+        for session in self._sessions.values():
+            if not session.silent:
+                session.begin_round(now)
+        self.handle_timeout(now)
+
+    def ping(self, peer: PeerID, sequence: int, now: float) -> None:
+        """Answered by PingDone. Raises KeyError when there is no session."""
+        session = self._sessions[peer]
+        if sum(entry.sequence is not None for entry in session.outstanding.values()) >= MAX_PINGS:
+            self._drops[ProbeDrop.TOO_MANY_PINGS.value] += 1
+            self._out.append(PingDone(peer, sequence, session.path, None))
+            return
+        self._send(session, session.path, now, sequence)
+
+    def status(self, peer: PeerID) -> ProbeStatus | None:
+        session = self._sessions.get(peer)
+        return None if session is None else ProbeStatus(session.path, session.rtt_s, session.probed_at)
+
+    def receive_datagram(self, data: bytes, source: Endpoint, now: float) -> None:
+        try:
+            datagram = ProbeDatagram.decode(data)
+            session = self._by_tag.get(datagram.tag)
+            if session is None:
+                self._drop(ProbeDrop.UNKNOWN_SESSION)
+                return
+            ProbeDatagram.check_mac(data, session.keys)
+        except DecodeError:
+            self._drop(ProbeDrop.MALFORMED)
+        except BadMac:
+            self._drop(ProbeDrop.BAD_MAC)
+        else:
+            if datagram.is_reply:
+                self._receive_reply(session, datagram, source, now)
+            else:
+                self._receive_probe(session, datagram, source, now)
+
+    def handle_timeout(self, now: float) -> None:
+        for session in list(self._sessions.values()):
+            self._fail_pings(session, now)
+            self._send_due(session, now)
+
+    def next_timeout(self) -> float | None:
+        return min((session.next_timeout() for session in self._sessions.values()), default=None)
+
+    def poll(self) -> Transmit | ProbeEvent | None:
+        return self._out.popleft() if self._out else None
+
+    @property
+    def drops(self) -> Mapping[str, int]:
+        return self._drops
+
+    def _receive_probe(self, session: ProbedSession, probe: ProbeDatagram, source: Endpoint, now: float) -> None:
+        if not session.window.accept(probe.sent_at_us):
+            self._drop(ProbeDrop.REPLAYED)
+            return
+        reply = ProbeDatagram(probe.tag, probe.txid, probe.sent_at_us, observed=source)
+        self._out.append(Transmit(reply.encode(session.keys), source))
+        session.heard(now, self._entropy)
+        # Somebody on the path could have sent the peer's probe on from elsewhere: only an answer to our own probe from
+        # there moves the path (as RFC 9000 §9.3 has it).
+        if source not in (session.path, session.peer_source):
+            self._send(session, source, now)
+        session.peer_source = source
+
+    def _receive_reply(self, session: ProbedSession, reply: ProbeDatagram, source: Endpoint, now: float) -> None:
+        asked = session.outstanding.pop(reply.txid, None)
+        if asked is None:
+            self._drop(ProbeDrop.UNASKED)
+            return
+        was_silent = session.silent
+        session.heard(now, self._entropy)
+        rtt_s = max(0.0, now - asked.sent_at)
+        if asked.sequence is not None:
+            self._out.append(PingDone(session.peer, asked.sequence, asked.destination, rtt_s))
+        if asked.destination != session.path:
+            moves = source == asked.destination and (was_silent or session.peer_source == source)
+            if not moves:
+                return
+            session.path = source
+            self._out.append(PathMoved(session.peer, source))
+        session.rtt_s = rtt_s
+        session.probed_at = now
+
+    def _fail_pings(self, session: ProbedSession, now: float) -> None:
+        for txid, entry in list(session.outstanding.items()):
+            if entry.sequence is not None and now >= entry.sent_at + PING_TIMEOUT_S:
+                del session.outstanding[txid]
+                self._out.append(PingDone(session.peer, entry.sequence, entry.destination, None))
+
+    def _send_due(self, session: ProbedSession, now: float) -> None:
+        if now < session.due_at:
+            return
+        if session.round_index == len(PROBE_OFFSETS_S):
+            self.stop(session.peer)
+            self._out.append(PathLost(session.peer, session.path))
+            return
+        # A round that is late (the machine slept) goes on from here: what was not asked can't count as unanswered.
+        session.round_started_at = now - PROBE_OFFSETS_S[session.round_index]
+        self._send(session, session.path, now)
+        if session.silent:
+            for alternate in session.alternates:
+                self._send(session, alternate, now)
+        session.round_index += 1
+
+    def _send(self, session: ProbedSession, destination: Endpoint, now: float, sequence: int | None = None) -> None:
+        for txid, entry in list(session.outstanding.items()):
+            if entry.sequence is None and now >= entry.sent_at + LOST_AFTER_S:
+                del session.outstanding[txid]
+        if len(session.outstanding) >= MAX_OUTSTANDING:
+            oldest = next(txid for txid, entry in session.outstanding.items() if entry.sequence is None)
+            del session.outstanding[oldest]
+        txid = self._entropy(TXID_BYTES)
+        session.outstanding[txid] = Outstanding(now, destination, sequence)
+        probe = ProbeDatagram(session.keys.tag, txid, session.stamp(now))
+        self._out.append(Transmit(probe.encode(session.keys), destination))
+
+    def _drop(self, reason: ProbeDrop) -> None:
+        self._drops[reason.value] += 1

@@ -1,0 +1,154 @@
+"""Handshake messages cut into datagrams, and requests for fragments that were lost.
+
+Spec: docs/spec/session.md, section 2. The header of both, 24 bytes:
+
+    type 1 | version 1 | message 1 | index 4 bits, total - 1 4 bits | cid 8 | message id 8 | length 2 | reserved 2
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+from shadowmesh.session.limits import AMPLIFICATION, MAX_FRAGMENTS, MAX_MESSAGE_BYTES
+from shadowmesh.wire.errors import DecodeError
+from shadowmesh.wire.first_byte import ControlType
+from shadowmesh.wire.transmit import MAX_DATAGRAM_BYTES
+
+SESSION_VERSION = 1
+HEADER_BYTES = 24
+FRAGMENT_BYTES = MAX_DATAGRAM_BYTES - HEADER_BYTES  # 1,208: every fragment but the last
+CID_BYTES = 8
+MESSAGE_ID_BYTES = 8
+
+_HEADER = struct.Struct("!BBBB8s8sHH")
+_BITMAP = struct.Struct("!H")
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """Which message a fragment belongs to."""
+
+    message: int  # 1 to 4
+    cid: bytes  # 8 bytes; in M1 the sender's, later the receiver's
+    message_id: bytes  # 8 bytes
+    length: int  # of the whole message
+
+    @property
+    def total(self) -> int:
+        return -(-self.length // FRAGMENT_BYTES)
+
+    @property
+    def wire_bytes(self) -> int:
+        """UDP payload of all its datagrams."""
+        return self.length + self.total * HEADER_BYTES
+
+    def datagram_bytes(self, index: int) -> int:
+        return HEADER_BYTES + min(FRAGMENT_BYTES, self.length - index * FRAGMENT_BYTES)
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """One datagram of a message; all but the last carry 1,208 bytes of it."""
+
+    flight: Flight
+    index: int
+    payload: bytes
+
+    def encode(self) -> bytes:
+        return _encode_header(ControlType.SESSION, self.flight, self.index) + self.payload
+
+    @classmethod
+    def decode(cls, datagram: bytes) -> Self:
+        """Raises DecodeError."""
+        flight, index = _decode_header(ControlType.SESSION, datagram)
+        if len(datagram) != flight.datagram_bytes(index):
+            raise DecodeError(f"fragment: {len(datagram)} bytes, want {flight.datagram_bytes(index)}")
+        return cls(flight, index, datagram[HEADER_BYTES:])
+
+
+@dataclass(frozen=True, slots=True)
+class MissingRequest:
+    """Asks for fragments again. Its header repeats theirs, with index 0 and always the initiator's cid.
+
+    Who lacks the first fragment of M2 doesn't know the responder's.
+    """
+
+    flight: Flight
+    missing: tuple[int, ...]  # indexes, rising, at least one
+
+    def encode(self, *, padded: bool) -> bytes:
+        """26 bytes; padded to a third of what it asks for, one datagram at most, when the answerer has to count."""
+        datagram = _encode_header(ControlType.SESSION_MISSING, self.flight, 0)
+        datagram += _BITMAP.pack(sum(1 << index for index in self.missing))
+        if not padded:
+            return datagram
+        asked = sum(self.flight.datagram_bytes(index) for index in self.missing)
+        return datagram.ljust(min(MAX_DATAGRAM_BYTES, -(-asked // AMPLIFICATION)), b"\0")
+
+    def asks_for(self, flight: Flight) -> bool:
+        """Whether the message is this one, whatever the cid."""
+        return replace(self.flight, cid=flight.cid) == flight
+
+    @classmethod
+    def decode(cls, datagram: bytes) -> Self:
+        """Raises DecodeError."""
+        flight, index = _decode_header(ControlType.SESSION_MISSING, datagram)
+        if index != 0 or len(datagram) < HEADER_BYTES + _BITMAP.size or len(datagram) > MAX_DATAGRAM_BYTES:
+            raise DecodeError("missing-request: an index, or a wrong length")
+        (bitmap,) = _BITMAP.unpack_from(datagram, HEADER_BYTES)
+        if bitmap == 0 or bitmap >> flight.total:
+            raise DecodeError("missing-request: asks for nothing, or for fragments that are not there")
+        if any(datagram[HEADER_BYTES + _BITMAP.size :]):
+            raise DecodeError("missing-request: padding that is not zero")
+        return cls(flight, tuple(index for index in range(flight.total) if bitmap >> index & 1))
+
+
+@dataclass(frozen=True, slots=True)
+class CutMessage:
+    """A message ready to be sent, as often as need be: a retransmission has the same bytes."""
+
+    flight: Flight
+    datagrams: tuple[bytes, ...]
+
+    def pick(self, indexes: Sequence[int]) -> list[bytes]:
+        return [self.datagrams[index] for index in indexes]
+
+
+def cut(message_number: int, cid: bytes, message: bytes) -> CutMessage:
+    flight = Flight(message_number, cid, message_id(message_number, message), len(message))
+    fragments = (
+        Fragment(flight, index, message[index * FRAGMENT_BYTES : (index + 1) * FRAGMENT_BYTES])
+        for index in range(flight.total)
+    )
+    return CutMessage(flight, tuple(fragment.encode() for fragment in fragments))
+
+
+def message_id(message_number: int, message: bytes) -> bytes:
+    """A hash of the content: who reassembles can tell the genuine fragments from forged ones."""
+    return hashlib.sha256(bytes([message_number]) + message).digest()[:MESSAGE_ID_BYTES]
+
+
+def _encode_header(kind: ControlType, flight: Flight, index: int) -> bytes:
+    position = index << 4 | (flight.total - 1)
+    return _HEADER.pack(
+        kind, SESSION_VERSION, flight.message, position, flight.cid, flight.message_id, flight.length, 0
+    )
+
+
+def _decode_header(kind: ControlType, datagram: bytes) -> tuple[Flight, int]:
+    if len(datagram) < HEADER_BYTES:
+        raise DecodeError(f"session header: {len(datagram)} bytes, want {HEADER_BYTES}")
+    type_, version, message, position, cid, id_, length, reserved = _HEADER.unpack_from(datagram)
+    if type_ != kind or version != SESSION_VERSION or reserved != 0:
+        raise DecodeError("session header: another type or version, or a reserved field that is not zero")
+    if not 1 <= message <= 4 or not 0 < length <= MAX_MESSAGE_BYTES:
+        raise DecodeError("session header: no such message, or a length out of bounds")
+    flight = Flight(message, cid, id_, length)
+    index, total = position >> 4, (position & 15) + 1
+    if total != flight.total or total > MAX_FRAGMENTS or index >= total:
+        raise DecodeError("session header: index, total and length do not fit")
+    return flight, index

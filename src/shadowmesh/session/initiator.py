@@ -1,0 +1,217 @@
+"""One attempt to reach one peer: M1 to all its endpoints, M3 to the one that answers. Spec: docs/spec/session.md."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from shadowmesh.identity.keys import BadSignature
+from shadowmesh.session import keys
+from shadowmesh.session.drops import Dropped
+from shadowmesh.session.events import DropReason, FailureReason, Role, SessionEstablished
+from shadowmesh.session.fragments import CutMessage, MissingRequest, cut
+from shadowmesh.session.kem import KEM_SEED_BYTES, DecapsulationKey
+from shadowmesh.session.keys import FinalKeys, Side
+from shadowmesh.session.limits import (
+    GIVE_UP_S,
+    MAX_ENDPOINTS,
+    MAX_REPAIR_ANSWERS,
+    MAX_RETRANSMIT_S,
+    RETRANSMISSIONS_WITHOUT_RECORD,
+    RETRANSMIT_JITTER,
+    RETRANSMIT_S,
+)
+from shadowmesh.session.messages import (
+    M2_HEAD_BYTES,
+    NONCE_BYTES,
+    WITH_RECORD,
+    WITHOUT_RECORD,
+    Finished,
+    InitiatorProof,
+    Message1,
+    Message2Head,
+    ResponderProof,
+)
+from shadowmesh.session.own_side import OwnSide
+from shadowmesh.session.peers import AllowedPeer
+from shadowmesh.wire.endpoint import Endpoint
+from shadowmesh.wire.entropy import Entropy, jitter
+from shadowmesh.wire.transmit import Transmit
+
+
+@dataclass(slots=True)
+class _AwaitingMessage2:
+    decapsulation_key: DecapsulationKey = field(repr=False)
+    h1: bytes
+    message1: CutMessage
+
+
+@dataclass(slots=True)
+class _AwaitingMessage4:
+    final: FinalKeys = field(repr=False)
+    h4: bytes
+    wireguard_key: bytes
+    endpoint: Endpoint
+    forms: list[CutMessage]  # of M3: the one to send now, then the one to turn to
+    record_id: bytes  # of our own record that M3 names
+
+
+class Attempt:
+    """Methods return what to send; what is refused raises Dropped or DecodeError, and the attempt goes on."""
+
+    def __init__(self, own: OwnSide, peer: AllowedPeer, cid: bytes, entropy: Entropy, now: float) -> None:
+        self.peer = peer
+        self.cid = cid
+        self.endpoints: list[Endpoint] = []
+        if peer.record is None:
+            raise ValueError("an attempt needs the record of the peer")
+        self._own = own
+        self._public = peer.record.record.public
+        self._entropy = entropy
+        self._began_at = now
+        self._wrong_signatures = 0
+        self._retransmissions = 0
+        self._repairs = 0
+        self._interval_s = RETRANSMIT_S
+        self._resend_at = now + self._interval_s * self._spread()
+        self._state: _AwaitingMessage2 | _AwaitingMessage4 = self._begin()
+
+    @property
+    def message2_verified(self) -> bool:
+        return isinstance(self._state, _AwaitingMessage4)
+
+    @property
+    def gives_up_at(self) -> float:
+        return self._began_at + GIVE_UP_S
+
+    @property
+    def next_timeout(self) -> float:
+        return min(self._resend_at, self.gives_up_at)
+
+    @property
+    def failure(self) -> FailureReason:
+        """Why it came to nothing, once its time is over."""
+        if self._wrong_signatures and not self.message2_verified:
+            return FailureReason.WRONG_KEY
+        return FailureReason.TIMEOUT
+
+    def add_endpoints(self, endpoints: Sequence[Endpoint]) -> list[Transmit]:
+        """M1 for those that are new, as far as there is room for eight."""
+        new = [endpoint for endpoint in dict.fromkeys(endpoints) if endpoint not in self.endpoints]
+        new = new[: MAX_ENDPOINTS - len(self.endpoints)]
+        self.endpoints += new
+        if isinstance(self._state, _AwaitingMessage4):
+            return []
+        return _to(new, self._state.message1.datagrams)
+
+    def retransmit(self, now: float) -> list[Transmit]:
+        """The whole flight again. Call when `next_timeout` is reached and it isn't time to give up."""
+        if now < self._resend_at:
+            return []
+        self._interval_s = min(2 * self._interval_s, MAX_RETRANSMIT_S)
+        self._resend_at = now + self._interval_s * self._spread()
+        self._repairs = 0
+        if isinstance(self._state, _AwaitingMessage2):
+            return _to(self.endpoints, self._state.message1.datagrams)
+        self._retransmissions += 1
+        if self._retransmissions > RETRANSMISSIONS_WITHOUT_RECORD:
+            del self._state.forms[:-1]
+        return _to([self._state.endpoint], self._state.forms[0].datagrams)
+
+    def receive_message2(self, message: bytes, source: Endpoint, now: float) -> list[Transmit]:
+        """M3 for the first M2 that verifies."""
+        if not isinstance(self._state, _AwaitingMessage2):
+            raise Dropped(DropReason.REPLAYED)
+        encoded_head, sealed = message[:M2_HEAD_BYTES], message[M2_HEAD_BYTES:]
+        head = Message2Head.decode(encoded_head)
+        shared_secret = self._state.decapsulation_key.decapsulate(head.ciphertext)
+        h2 = keys.extend(self._state.h1, encoded_head)
+        proof = ResponderProof.decode(keys.open_sealed(keys.key2(shared_secret, h2), h2, sealed))
+        self._verify(proof, h2)
+        h3 = keys.extend(h2, sealed)
+        self._state = self._answer(head.cid, shared_secret, h3, proof.claim.wireguard_key, source)
+        self._retransmissions = 0
+        self._repairs = 0
+        self._interval_s = RETRANSMIT_S
+        self._resend_at = now + self._interval_s * self._spread()
+        return _to([source], self._state.forms[0].datagrams)
+
+    def receive_message4(self, message: bytes, now: float) -> SessionEstablished:
+        """Ends the attempt."""
+        state = self._state
+        if not isinstance(state, _AwaitingMessage4) or self.peer.record is None:
+            raise Dropped(DropReason.UNDECRYPTABLE)
+        finished = Finished.decode(keys.open_sealed(state.final.key4, state.h4, message))
+        if not hmac.compare_digest(finished.mac, state.final.finished) or finished.psk_epoch != keys.PSK_EPOCH:
+            raise Dropped(DropReason.UNDECRYPTABLE)
+        self.peer.informed_of = state.record_id
+        return SessionEstablished(
+            peer=self.peer.peer_id,
+            role=Role.INITIATOR,
+            record=self.peer.record,
+            wireguard_key=state.wireguard_key,
+            endpoint=state.endpoint,
+            psk=state.final.psk,
+            probe_key=state.final.probe_key,
+            took_s=now - self._began_at,
+        )
+
+    def resend(self, request: MissingRequest) -> list[Transmit]:
+        """The fragments of M3 that were asked for: to the address that proved itself, whoever asks."""
+        state = self._state
+        if not isinstance(state, _AwaitingMessage4):
+            raise Dropped(DropReason.UNKNOWN_CONNECTION)
+        for form in state.forms:
+            if request.asks_for(form.flight):
+                self._repairs += 1
+                return _to([state.endpoint], form.pick(request.missing)) if self._repairs <= MAX_REPAIR_ANSWERS else []
+        raise Dropped(DropReason.UNKNOWN_CONNECTION)
+
+    def _begin(self) -> _AwaitingMessage2:
+        nonce = self._entropy(NONCE_BYTES)
+        decapsulation_key = DecapsulationKey(self._entropy(KEM_SEED_BYTES))
+        bound = Message1.bound(self.cid, nonce, decapsulation_key.encapsulation_key, keys.SUITE)
+        message = Message1(
+            self.cid, nonce, decapsulation_key.encapsulation_key, keys.SUITE, keys.mac1(self._public, bound)
+        )
+        h1 = keys.transcript1(self.peer.fingerprint, bound)
+        return _AwaitingMessage2(decapsulation_key, h1, cut(Message1.NUMBER, self.cid, message.encode()))
+
+    def _verify(self, proof: ResponderProof, h2: bytes) -> None:
+        statement = keys.responder_statement(h2, self.peer.fingerprint, proof.claim)
+        try:
+            self._public.verify(proof.signature, statement, context=keys.RESPONDER_CONTEXT)
+        except BadSignature:
+            self._wrong_signatures += 1
+            raise Dropped(DropReason.BAD_SIGNATURE) from None
+        self.peer.check_claim(proof.claim)
+
+    def _answer(
+        self, cid: bytes, shared_secret: bytes, h3: bytes, wireguard_key: bytes, source: Endpoint
+    ) -> _AwaitingMessage4:
+        own = self._own
+        statement = keys.initiator_statement(
+            h3, own.identity.fingerprint, self.peer.fingerprint, own.claim, wireguard_key
+        )
+        signature = own.identity.sign(statement, context=keys.INITIATOR_CONTEXT)
+        bare = InitiatorProof(own.identity.peer_id, own.claim, signature)
+        full = InitiatorProof(own.identity.peer_id, own.claim, signature, own.record.encoded)
+        forms = [_seal_message3(cid, shared_secret, h3, WITH_RECORD, full)]
+        if self.peer.informed_of == own.record.record_id:
+            forms.insert(0, _seal_message3(cid, shared_secret, h3, WITHOUT_RECORD, bare))
+        h4 = keys.extend(h3, bare.core)
+        final = FinalKeys.derive(shared_secret, h4, own.side, Side(self.peer.fingerprint, wireguard_key))
+        return _AwaitingMessage4(final, h4, wireguard_key, source, forms, own.record.record_id)
+
+    def _spread(self) -> float:
+        return jitter(self._entropy, 1.0, 1.0 + RETRANSMIT_JITTER)
+
+
+def _seal_message3(cid: bytes, shared_secret: bytes, h3: bytes, form: int, proof: InitiatorProof) -> CutMessage:
+    sealed = keys.seal(keys.key3(shared_secret, h3, form), h3, proof.encode())
+    return cut(3, cid, bytes([form]) + sealed)
+
+
+def _to(endpoints: Sequence[Endpoint], datagrams: Sequence[bytes]) -> list[Transmit]:
+    return [Transmit(datagram, endpoint) for endpoint in endpoints for datagram in datagrams]

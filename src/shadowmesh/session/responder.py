@@ -1,0 +1,237 @@
+"""The responder's side of every handshake. Spec: docs/spec/session.md, section 6.
+
+Nothing is kept for who does not know our public key (mac1), and who is not allowed learns nothing after M2.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from shadowmesh.identity.keys import BadSignature, PublicIdentity
+from shadowmesh.identity.names import PeerID
+from shadowmesh.records.peer_record import RecordRefused, SignedRecord
+from shadowmesh.session import keys
+from shadowmesh.session.completed import CompletedTable
+from shadowmesh.session.drops import Dropped
+from shadowmesh.session.events import DropReason, Role, SessionEstablished
+from shadowmesh.session.fragments import CID_BYTES, Flight, MissingRequest, cut
+from shadowmesh.session.half_open import HalfOpen, HalfOpenTable
+from shadowmesh.session.kem import encapsulate
+from shadowmesh.session.keys import FinalKeys, Side
+from shadowmesh.session.messages import (
+    M1_BOUND_BYTES,
+    NONCE_BYTES,
+    Claim,
+    Finished,
+    InitiatorProof,
+    Message1,
+    Message2Head,
+    ResponderProof,
+    split_message3,
+)
+from shadowmesh.session.own_side import OwnSide
+from shadowmesh.session.peers import AllowedPeer, AllowedPeers
+from shadowmesh.session.source_prefix import source_prefix
+from shadowmesh.wire.clock import WallClock
+from shadowmesh.wire.endpoint import Endpoint
+from shadowmesh.wire.entropy import Entropy
+from shadowmesh.wire.errors import DecodeError
+from shadowmesh.wire.transmit import Transmit
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedMessage3:
+    """An M3 that decrypts and names an allowed peer; its signature is still to be verified."""
+
+    half_open: HalfOpen
+    proof: InitiatorProof
+    peer: AllowedPeer
+
+
+class Responder:
+    """Methods return what to send; what is refused raises Dropped or DecodeError."""
+
+    def __init__(self, own: OwnSide, peers: AllowedPeers, *, entropy: Entropy, wall_clock: WallClock) -> None:
+        self._own = own
+        self._peers = peers
+        self._entropy = entropy
+        self._wall_clock = wall_clock
+        self._half_open = HalfOpenTable()
+        self._completed = CompletedTable()
+        self._step = 0
+
+    @property
+    def evictions(self) -> int:
+        return self._half_open.evictions
+
+    def receive_message1(self, message: bytes, flight: Flight, source: Endpoint, now: float) -> list[Transmit]:
+        """M2 as far as the budget of this address allows; for a repeated M1 the same M2."""
+        message1 = Message1.decode(message)
+        if message1.cid != flight.cid or message1.suite != keys.SUITE:
+            raise DecodeError("M1: another cid in the header, or an unknown suite")
+        bound = message[:M1_BOUND_BYTES]
+        if not hmac.compare_digest(message1.mac1, keys.mac1(self._own.identity.public, bound)):
+            raise Dropped(DropReason.BAD_MAC)
+        h1 = keys.transcript1(self._own.identity.fingerprint, bound)
+        half_open = self._half_open.for_message1(h1)
+        if half_open is None:
+            if self._half_open.used(h1, now):
+                raise Dropped(DropReason.REPLAYED)
+            half_open = self._open(message1, h1, source, now)
+        half_open.budget.credit(source, flight.wire_bytes)
+        return _within_budget(half_open, half_open.message2.datagrams, source)
+
+    def resend(self, request: MissingRequest, received_bytes: int, source: Endpoint) -> list[Transmit]:
+        """The fragments of M2 that were asked for, within the budget."""
+        half_open = self._half_open.with_flight(request.flight)
+        if half_open is None:
+            raise Dropped(DropReason.UNKNOWN_CONNECTION)
+        half_open.budget.credit(source, received_bytes)
+        return _within_budget(half_open, half_open.message2.pick(request.missing), source)
+
+    def expects_message3(self, cid: bytes) -> bool:
+        return self._half_open.with_cid(cid) is not None
+
+    def credit(self, cid: bytes, received_bytes: int, source: Endpoint) -> None:
+        """For a fragment of M3: it pays for the request of those that are missing."""
+        if (half_open := self._half_open.with_cid(cid)) is not None:
+            half_open.budget.credit(source, received_bytes)
+
+    def ask(self, request: MissingRequest, source: Endpoint) -> list[Transmit]:
+        """Asks the initiator for the missing fragments of its M3, within the budget."""
+        half_open = self._half_open.with_cid(request.flight.cid)
+        if half_open is None:
+            return []
+        addressed = replace(request, flight=replace(request.flight, cid=half_open.initiator_cid))
+        return _within_budget(half_open, [addressed.encode(padded=False)], source)
+
+    def open_message3(self, cid: bytes, message: bytes) -> OpenedMessage3:
+        """Everything that is cheap. The handshake stays open for an initiator whom the owner trusts in a moment."""
+        half_open = self._half_open.with_cid(cid)
+        if half_open is None:
+            raise Dropped(DropReason.UNKNOWN_CONNECTION)
+        form, sealed = split_message3(message)
+        key = keys.key3(half_open.shared_secret, half_open.h3, form)
+        proof = InitiatorProof.decode(keys.open_sealed(key, half_open.h3, sealed))
+        peer = self._peers.get(proof.peer)
+        if peer is None:
+            raise Dropped(DropReason.UNTRUSTED)
+        return OpenedMessage3(half_open, proof, peer)
+
+    def is_outdated(self, opened: OpenedMessage3) -> bool:
+        """Whether it began before the last session with this peer: a late M3 must not undo that one."""
+        return opened.half_open.began_at_step < opened.peer.settled_at_step
+
+    def refuse(self, opened: OpenedMessage3, now: float) -> None:
+        self._half_open.close(opened.half_open, now)
+
+    def accept(self, opened: OpenedMessage3, source: Endpoint, now: float) -> tuple[list[Transmit], SessionEstablished]:
+        """Verifies the initiator's proof and answers with M4."""
+        half_open, proof, peer = opened.half_open, opened.proof, opened.peer
+        record = self._verify(opened, now)
+        h4 = keys.extend(half_open.h3, proof.core)
+        initiator = Side(peer.fingerprint, proof.claim.wireguard_key)
+        final = FinalKeys.derive(half_open.shared_secret, h4, initiator, half_open.own)
+        finished = keys.seal(final.key4, h4, Finished(final.finished, keys.PSK_EPOCH).encode())
+        (datagram,) = cut(4, half_open.initiator_cid, finished).datagrams
+        self._half_open.close(half_open, now)
+        self._completed.add(half_open.cid, peer.peer_id, datagram, now)
+        established = SessionEstablished(
+            peer=peer.peer_id,
+            role=Role.RESPONDER,
+            record=record,
+            wireguard_key=proof.claim.wireguard_key,
+            endpoint=source,
+            psk=final.psk,
+            probe_key=final.probe_key,
+            took_s=now - half_open.began_at,
+        )
+        return [Transmit(datagram, source)], established
+
+    def has_completed(self, cid: bytes) -> bool:
+        return cid in self._completed
+
+    def repeat_message4(self, cid: bytes, received_bytes: int, source: Endpoint, now: float) -> list[Transmit]:
+        return self._completed.repeat(cid, received_bytes, source, now)
+
+    def settle(self, peer: AllowedPeer) -> None:
+        """A session with this peer is established: handshakes that began before are outdated."""
+        self._step += 1
+        peer.settled_at_step = self._step
+
+    def forget(self, peer: PeerID) -> None:
+        self._completed.forget(peer)
+
+    def expire(self, now: float) -> None:
+        self._half_open.expire(now)
+        self._completed.expire(now)
+
+    def next_timeout(self) -> float:
+        """Infinite when nothing is held."""
+        return min(self._half_open.next_timeout(), self._completed.next_timeout())
+
+    def _open(self, message1: Message1, h1: bytes, source: Endpoint, now: float) -> HalfOpen:
+        shared_secret, ciphertext = encapsulate(message1.encapsulation_key)
+        own = self._own
+        head = Message2Head(self._entropy(CID_BYTES), self._entropy(NONCE_BYTES), ciphertext)
+        h2 = keys.extend(h1, head.encode())
+        statement = keys.responder_statement(h2, own.identity.fingerprint, own.claim)
+        proof = ResponderProof(own.claim, own.identity.sign(statement, context=keys.RESPONDER_CONTEXT))
+        sealed = keys.seal(keys.key2(shared_secret, h2), h2, proof.encode())
+        half_open = HalfOpen(
+            h1=h1,
+            cid=head.cid,
+            initiator_cid=message1.cid,
+            prefix=source_prefix(source),
+            began_at=now,
+            began_at_step=self._step,
+            own=own.side,
+            shared_secret=shared_secret,
+            h3=keys.extend(h2, sealed),
+            message2=cut(2, message1.cid, head.encode() + sealed),
+        )
+        self._half_open.add(half_open)
+        return half_open
+
+    def _verify(self, opened: OpenedMessage3, now: float) -> SignedRecord:
+        """The newest record of the peer, when all of its proof is good. Raises Dropped, DecodeError."""
+        half_open, proof, peer = opened.half_open, opened.proof, opened.peer
+        public, sent = _signer(proof, peer)
+        statement = keys.initiator_statement(
+            half_open.h3, peer.fingerprint, half_open.own.fingerprint, proof.claim, half_open.own.wireguard_key
+        )
+        try:
+            public.verify(proof.signature, statement, context=keys.INITIATOR_CONTEXT)
+        except BadSignature:
+            self._half_open.close(half_open, now)
+            raise Dropped(DropReason.BAD_SIGNATURE) from None
+        if sent is not None and (peer.record is None or sent.record.sequence > peer.record.record.sequence):
+            try:
+                sent.accept(peer.peer_id, now=self._wall_clock(), known=peer.record)
+            except RecordRefused:
+                raise Dropped(DropReason.RECORD_REFUSED) from None
+            peer.learn(sent)
+        peer.check_claim(proof.claim)
+        if peer.record is None:
+            raise Dropped(DropReason.NO_RECORD)
+        return peer.record
+
+
+def _signer(proof: InitiatorProof, peer: AllowedPeer) -> tuple[PublicIdentity, SignedRecord | None]:
+    """Whose signature it has to be, and the record that came along."""
+    if not proof.record:
+        if peer.public is None:
+            raise Dropped(DropReason.NO_RECORD)
+        return peer.public, None
+    sent = SignedRecord.decode(proof.record)
+    if sent.record.public.fingerprint != peer.fingerprint or Claim.of(sent) != proof.claim:
+        raise Dropped(DropReason.RECORD_REFUSED)
+    return sent.record.public, sent
+
+
+def _within_budget(half_open: HalfOpen, datagrams: Sequence[bytes], destination: Endpoint) -> list[Transmit]:
+    return [
+        Transmit(datagram, destination) for datagram in datagrams if half_open.budget.spend(destination, len(datagram))
+    ]

@@ -1,0 +1,26 @@
+"""Seeded chance: a stream of SHA-256 blocks, the same on every machine."""
+
+from __future__ import annotations
+
+import hashlib
+
+
+class SeededEntropy:
+    """An `Entropy` that a seed determines."""
+
+    def __init__(self, *seed: object) -> None:
+        self._key = hashlib.sha256(repr(seed).encode()).digest()
+        self._counter = 0
+
+    def __call__(self, count: int) -> bytes:
+        blocks = []
+        for _ in range(-(-count // 32)):
+            blocks.append(hashlib.sha256(self._key + self._counter.to_bytes(8, "big")).digest())
+            self._counter += 1
+        return b"".join(blocks)[:count]
+
+    def fraction(self) -> float:
+        return int.from_bytes(self(4), "big") / 2**32
+
+    def between(self, low: float, high: float) -> float:
+        return low + (high - low) * self.fraction()

@@ -1,0 +1,233 @@
+"""A host of the simulation: the real `Mesh`, driven as the shell drives it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from shadowmesh.identity.keys import Identity
+from shadowmesh.identity.names import PeerID
+from shadowmesh.mesh.machine import Mesh
+from shadowmesh.mesh.outputs import (
+    ConnectFailed,
+    FetchDirectory,
+    InstallPeer,
+    LeaveBackbone,
+    LogIn,
+    LookUp,
+    OpenUpdates,
+    Output,
+    PublishRecord,
+    RemovePeer,
+    Renew,
+    SaveRecord,
+    SaveState,
+    SendUpdate,
+    SetPath,
+)
+from shadowmesh.mesh.state import MeshConfig, PeerState, PeerStatus, SavedState, TrustedPeer
+from shadowmesh.wire.endpoint import Endpoint
+from shadowmesh.wire.transmit import Transmit
+from tests.sim.backbone import Client, SimBackbone
+from tests.sim.chance import SeededEntropy
+from tests.sim.engine import SimEngine
+from tests.sim.network import VirtualNetwork
+from tests.sim.timeline import Timeline
+
+PORT = 41641
+_MAX_OUTPUTS = 2000  # that one input may cause
+
+
+class Host:
+    """`disk` is what the last SaveState wrote; a killed host starts again from it."""
+
+    def __init__(
+        self,
+        name: str,
+        identity: Identity,
+        address: str,
+        *,
+        config: MeshConfig,
+        timeline: Timeline,
+        network: VirtualNetwork,
+        backbones: dict[str, SimBackbone],
+        chance: SeededEntropy,
+        wall: Callable[[], float],
+        log: Callable[[str], None],
+    ) -> None:
+        self.name = name
+        self.identity = identity
+        self.address = address
+        self.config = config
+        self.disk = SavedState()
+        self.wall_offset_s = 0.0
+        self.outputs: list[Output] = []
+        self.deadline: float | None = None
+        self.mesh: Mesh | None = None
+        self._claimed_key: bytes | None = None
+        self.engine: SimEngine | None = None
+        self._timeline = timeline
+        self._network = network
+        self._backbones = backbones
+        self._backbone: SimBackbone | None = None
+        self._client: Client | None = None
+        self._chance = chance
+        self._wall = wall
+        self._log = log
+
+    @property
+    def peer_id(self) -> PeerID:
+        return self.identity.peer_id
+
+    @property
+    def endpoint(self) -> Endpoint:
+        return Endpoint.of(self.address, PORT)
+
+    @property
+    def machine(self) -> Mesh:
+        assert self.mesh is not None, f"{self.name} is not running"
+        return self.mesh
+
+    def start(self) -> None:
+        now = self._timeline.now
+        self.mesh = Mesh(
+            self.identity, self.config, self.disk, entropy=self._chance, wall_clock=self.wall_clock, now=now
+        )
+        self.engine = SimEngine(self.mesh.own_record.record.wireguard_key)
+        self._network.attach(self.endpoint, self._receive)
+        self.drain()
+        self.feed(lambda mesh, now: mesh.local_endpoints_changed([self.endpoint], now))
+
+    def claim_wireguard_key(self, public_key: bytes) -> None:
+        """Before the start: the host's records will name this key, whose private part it does not have."""
+        self._claimed_key = public_key
+
+    def wall_clock(self) -> float:
+        return self._wall() + self.wall_offset_s
+
+    def kill(self) -> None:
+        """As by SIGKILL, and the connection to the backbone breaks."""
+        self._network.detach(self.endpoint)
+        self.mesh = self.engine = None
+        self.deadline = None
+        self._leave()
+
+    def restart(self) -> None:
+        if self.mesh is not None:
+            self.kill()
+        self.start()
+
+    def move(self, address: str) -> None:
+        """To another network."""
+        self._network.detach(self.endpoint)
+        self.address = address
+        self._network.attach(self.endpoint, self._receive)
+        self.feed(lambda mesh, now: mesh.local_endpoints_changed([self.endpoint], now))
+
+    def trust(self, *others: Host) -> None:
+        """Before or after the start."""
+        for other in others:
+            peer = TrustedPeer(other.identity.fingerprint, other.name)
+            if self.mesh is None:
+                self.disk = SavedState(trusted=(*self.disk.trusted, peer))
+            else:
+                self.feed(lambda mesh, now, peer=peer: mesh.trust(peer, now))  # type: ignore[misc]
+
+    def connect(self, other: Host) -> None:
+        self.feed(lambda mesh, now: mesh.connect(other.peer_id, now))
+
+    def send_packet_to(self, other: Host) -> None:
+        """What the engine does with a packet for an address that no installed peer has."""
+        assert self.engine is not None
+        prefix = f"{other.peer_id.overlay_address}/128"
+        if not any(prefix in peer.allowed_ips for peer in self.engine.peers.values()):
+            self.feed(lambda mesh, now: mesh.packet_unrouted(other.peer_id.overlay_address, now))
+
+    def status(self, other: Host) -> PeerStatus:
+        return next(status for status in self.machine.peers() if status.peer == other.peer_id)
+
+    def is_connected(self, other: Host) -> bool:
+        return self.mesh is not None and self.status(other).state is PeerState.CONNECTED
+
+    def failures(self) -> list[str]:
+        return [output.reason for output in self.outputs if isinstance(output, ConnectFailed)]
+
+    def feed(self, act: Callable[[Mesh, float], None]) -> None:
+        if self.mesh is not None:
+            act(self.mesh, self._timeline.now)
+            self.drain()
+
+    def handle_timeout(self) -> None:
+        self.feed(lambda mesh, now: mesh.handle_timeout(now))
+        if self.deadline is not None and self.deadline <= self._timeline.now:
+            raise AssertionError(f"{self.name}: still due at {self.deadline} after handle_timeout({self._timeline.now})")
+
+    def drain(self) -> None:
+        for _ in range(_MAX_OUTPUTS):
+            output = self.machine.poll()
+            if output is None:
+                self.deadline = self.machine.next_timeout()
+                return
+            self._obey(output)
+        raise AssertionError(f"{self.name}: more than {_MAX_OUTPUTS} outputs for one input")
+
+    def _obey(self, output: Output) -> None:
+        if not isinstance(output, Transmit):
+            self.outputs.append(output)
+            self._log(f"{self._timeline.now - 1000:10.3f} {self.name}: {output}")
+        assert self.engine is not None
+        match output:
+            case Transmit(payload=payload, destination=destination):
+                self._network.send(payload, self.endpoint, destination)
+            case InstallPeer():
+                self.engine.install(output)
+            case SetPath():
+                self.engine.set_path(output)
+            case RemovePeer():
+                self.engine.remove(output)
+            case SaveState() | SaveRecord():
+                self.disk = self.machine.saved_state()
+            case LeaveBackbone():
+                self._leave()
+            case LogIn():
+                self._leave()
+                self._backbone = self._backbones[output.url]
+                self._client = Client(self.peer_id, self._feed_of_this_link())
+                self._backbone.log_in(output, self._client)
+            case _ if self._backbone is not None and self._client is not None:
+                self._ask(output, self._backbone, self._client)
+
+    def _ask(self, output: Output, backbone: SimBackbone, client: Client) -> None:
+        match output:
+            case Renew():
+                backbone.renew(output, client)
+            case FetchDirectory():
+                backbone.fetch_directory(output, client)
+            case PublishRecord():
+                backbone.publish(output, client)
+            case LookUp():
+                backbone.look_up(output, client)
+            case OpenUpdates():
+                backbone.open_updates(output, client)
+            case SendUpdate(message=message):
+                backbone.receive(message, client)
+
+    def _feed_of_this_link(self) -> Callable[[Callable[[Mesh, float], None]], None]:
+        """What the shell of one process hears of one link: nothing after it was left."""
+        mesh = self.mesh
+        link = object()
+        self._link = link
+
+        def feed(act: Callable[[Mesh, float], None]) -> None:
+            if self.mesh is mesh and self._link is link:
+                self.feed(act)
+
+        return feed
+
+    def _leave(self) -> None:
+        if self._backbone is not None:
+            self._backbone.leave(self.peer_id)
+        self._backbone = self._client = None
+        self._link = None
+
+    def _receive(self, data: bytes, source: Endpoint) -> None:
+        self.feed(lambda mesh, now: mesh.receive_datagram(data, source, now))

@@ -1,0 +1,47 @@
+"""A wall clock that is wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from shadowmesh.mesh.state import LinkState
+from tests.sim.world import World
+
+YEAR_S = 365 * 86400.0
+
+
+@pytest.mark.parametrize("jump_s", [-20 * YEAR_S, 20 * YEAR_S])
+def test_a_wall_clock_that_jumps_by_years_does_not_break_a_session(jump_s: float) -> None:
+    world = World()
+    alice, bob = world.pair()
+    alice.start()
+    bob.start()
+    world.run_until(lambda: world.would_pass(alice, bob), limit_s=3)
+    bob.wall_offset_s = jump_s
+    world.run_for(2 * 86400)
+    assert world.would_pass(alice, bob)
+    assert bob.machine.link().state is LinkState.ONLINE
+
+
+def test_a_node_that_booted_in_1970_connects_when_its_clock_is_set() -> None:
+    world = World()
+    alice, bob = world.pair()
+    bob.wall_offset_s = -world.wall() + 100
+    alice.start()
+    bob.start()
+    world.run_for(60)
+    bob.wall_offset_s = 0.0
+    world.run_until(lambda: world.would_pass(alice, bob), limit_s=400)
+
+
+def test_a_pair_that_knows_each_other_meets_although_one_clock_is_wrong() -> None:
+    world = World()
+    alice, bob = world.pair()
+    alice.start()
+    bob.start()
+    world.run_until(lambda: world.would_pass(alice, bob), limit_s=3)
+    world.run_for(10)
+    bob.kill()
+    bob.wall_offset_s = -world.wall() + 100
+    bob.start()
+    world.run_until(lambda: world.would_pass(alice, bob), limit_s=60)

@@ -1,0 +1,35 @@
+from collections.abc import Sequence
+from pathlib import Path
+
+from shadowmesh.lab.namespace import Namespace
+from shadowmesh.lab.switch import Switch
+
+
+class Recorder(Namespace):
+    """Takes down the commands instead of running them."""
+
+    def __init__(self) -> None:
+        super().__init__("sm-test-switch", "sm-test", Path())
+        self.lines: list[str] = []
+
+    def ip(self, lines: Sequence[str]) -> None:
+        self.lines += lines
+
+
+def test_each_host_gets_a_port_of_its_own_in_the_bridge() -> None:
+    recorder = Recorder()
+    switch = Switch(recorder, mtu=1400)
+    alice, bob = (Namespace(f"sm-test-{name}", "sm-test", Path()) for name in ("alice", "bob"))
+    assert switch.plug_in(alice, "eth0", "02:00:00:00:00:01") == "p0"
+    assert switch.plug_in(bob, "eth0", "02:00:00:00:00:02") == "p1"
+    assert recorder.lines[:2] == [
+        "link add p0 mtu 1400 type veth peer name eth0 address 02:00:00:00:00:01 mtu 1400 netns sm-test-alice",
+        "link set p0 master br0 up",
+    ]
+    assert recorder.lines[3] == "link set p1 master br0 up"
+
+
+def test_clearing_a_port_that_is_not_impaired_changes_nothing() -> None:
+    recorder = Recorder()
+    Switch(recorder, mtu=1500).clear("p0")
+    assert recorder.lines == []

@@ -1,0 +1,344 @@
+"""Attempts, seen from outside: what the initiator sends, when, and what ends it."""
+
+from itertools import pairwise
+
+import pytest
+from tests.unit.session.adversary import flight2
+from tests.unit.session.harness import DEAD, Sent, World, endpoint, identity, record
+
+from shadowmesh.session.events import DropReason, FailureReason, HandshakeFailed, Role
+from shadowmesh.session.fragments import Flight, Fragment, MissingRequest, cut
+from shadowmesh.session.limits import MAX_ENDPOINTS, MAX_REPAIR_ANSWERS
+from shadowmesh.session.messages import M3_BYTES, Claim
+
+
+def test_message1_goes_to_every_endpoint_once_and_to_eight_at_most() -> None:
+    world = World()
+    a, b = world.pair()
+    endpoints = [endpoint(100 + number) for number in range(MAX_ENDPOINTS + 2)]
+    world.connect(a, b, [endpoints[0], *endpoints])
+    assert [sent.destination for sent in world.sent[::2]] == endpoints[:MAX_ENDPOINTS]
+    assert {len(sent.payload) for sent in world.sent} == {1232}
+
+
+def test_an_endpoint_that_is_added_gets_message1_at_once_and_the_others_nothing() -> None:
+    world = World()
+    a, b = world.pair()
+    world.connect(a, b, [DEAD])
+    world.connect(a, b, [DEAD, *b.endpoints])
+    assert [sent.destination for sent in world.sent] == [DEAD, DEAD, *b.endpoints, *b.endpoints]
+    world.run(1)
+    assert a.session.psk == b.session.psk
+
+
+def test_the_answer_may_come_from_an_address_that_was_not_asked() -> None:
+    world = World()
+    a, b = world.pair()
+    world.connect(a, b, [DEAD])
+    for sent in world.sent[:]:
+        world.inject(sent.payload, a.endpoints[0], b)
+    world.run(1)
+    assert a.session.endpoint == b.endpoints[0]
+
+
+def test_the_whole_flight_is_repeated_after_half_a_second_then_at_twice_the_interval() -> None:
+    world = World()
+    a, b = world.pair()
+    world.connect(a, b, [DEAD])
+    world.run(31)
+    times = sorted({sent.at - 1000.0 for sent in world.sent})
+    intervals = [later - earlier for earlier, later in pairwise(times)]
+    for interval, least in zip(intervals, [0.5, 1, 2, 4, 8, 10], strict=False):
+        assert least <= interval <= 1.2 * least
+    assert len({sent.payload for sent in world.sent}) == 2
+
+
+def test_it_gives_up_after_thirty_seconds() -> None:
+    world = World()
+    a, b = world.pair()
+    world.connect(a, b, [DEAD])
+    world.run(29.9)
+    assert a.handshaker.connecting(identity(2).peer_id)
+    world.run(0.1)
+    assert a.events == [HandshakeFailed(identity(2).peer_id, FailureReason.TIMEOUT)]
+    assert not a.handshaker.connecting(identity(2).peer_id)
+    assert a.handshaker.next_timeout() is None
+
+
+def test_an_early_timeout_does_nothing() -> None:
+    world = World()
+    a, b = world.pair()
+    world.connect(a, b, [DEAD])
+    sent = len(world.sent)
+    a.handshaker.handle_timeout(world.now + 0.4)
+    world.drain(a)
+    assert len(world.sent) == sent
+
+
+def test_a_late_timeout_does_all_that_is_due_once() -> None:
+    world = World()
+    a, b = world.pair()
+    world.connect(a, b, [DEAD])
+    a.handshaker.handle_timeout(world.now + 20)
+    world.drain(a)
+    assert len(world.sent) == 4
+    a.handshaker.handle_timeout(world.now + 100)
+    world.drain(a)
+    assert a.failures == [HandshakeFailed(identity(2).peer_id, FailureReason.TIMEOUT)]
+
+
+def test_a_cancelled_attempt_fails_and_what_comes_later_is_ignored() -> None:
+    world = World()
+    a, b = world.pair()
+    world.connect(a, b)
+    a.handshaker.cancel(identity(2).peer_id, world.now)
+    world.drain(a)
+    world.run(5)
+    assert a.events == [HandshakeFailed(identity(2).peer_id, FailureReason.CANCELLED)]
+    assert a.handshaker.drops[DropReason.UNKNOWN_CONNECTION] == 6
+    assert b.events == []
+
+
+@pytest.mark.parametrize("lost", range(6))
+def test_a_lost_fragment_of_message2_is_asked_for_within_a_round_trip(lost: int) -> None:
+    world = World()
+    a, b = world.pair()
+    _lose_once(world, message=2, index=lost)
+    world.connect(a, b)
+    world.run_until(lambda: bool(a.sessions))
+    assert a.session.took_s == pytest.approx(0.08 + 0.02 + 0.04, abs=0.001)
+    assert a.session.psk == b.session.psk
+
+
+def test_three_lost_fragments_of_message2_come_with_one_request() -> None:
+    world = World()
+    a, b = world.pair()
+    _lose_once(world, message=2, index=0, more=(2, 3))
+    world.connect(a, b)
+    world.run_until(lambda: bool(a.sessions))
+    assert a.session.took_s == pytest.approx(0.14, abs=0.001)
+
+
+@pytest.mark.parametrize("lost", range(10))
+def test_a_lost_fragment_of_message3_is_asked_for_within_a_round_trip(lost: int) -> None:
+    world = World()
+    a, b = world.pair()
+    _lose_once(world, message=3, index=lost)
+    world.connect(a, b)
+    world.run_until(lambda: bool(a.sessions))
+    assert a.session.took_s == pytest.approx(0.14, abs=0.001)
+
+
+def test_who_asks_for_message3_without_end_is_answered_eight_times_a_flight() -> None:
+    world = World()
+    a, b = world.pair()
+    world.lose = lambda sent: sent.message == 3
+    world.connect(a, b)
+    world.run(0.3)
+    flight = Fragment.decode(world.sent_by(a, 3)[0].payload).flight
+    own_cid = Fragment.decode(world.sent[0].payload).flight.cid
+    request = MissingRequest(Flight(3, own_cid, flight.message_id, flight.length), (0,)).encode(padded=False)
+    answers = [world.inject(request, endpoint(66), a) for _ in range(20)]
+    assert sum(map(len, answers)) == MAX_REPAIR_ANSWERS
+    assert {transmit.destination for answer in answers for transmit in answer} == {b.endpoints[0]}
+
+
+def test_a_request_for_a_flight_that_was_never_sent_is_dropped() -> None:
+    world = World()
+    a, b = world.pair()
+    world.connect(a, b, [DEAD])
+    own_cid = Fragment.decode(world.sent[0].payload).flight.cid
+    for message, length in [(1, 2416), (3, M3_BYTES)]:
+        request = MissingRequest(Flight(message, own_cid, bytes(8), length), (0,)).encode(padded=False)
+        assert world.inject(request, endpoint(66), a) == []
+    assert a.handshaker.drops[DropReason.UNKNOWN_CONNECTION] == 2
+
+
+def test_an_answer_with_a_wrong_key_does_not_end_the_attempt() -> None:
+    world = World()
+    a, b = world.pair()
+    world.connect(a, b)
+    for datagram in flight2(_flight1(world), named=2, signer=3):
+        world.inject(datagram, endpoint(66), a)
+    assert a.handshaker.drops[DropReason.BAD_SIGNATURE] == 1
+    world.run(1)
+    assert a.session.psk == b.session.psk
+
+
+def test_when_only_wrong_keys_answer_the_reason_says_so() -> None:
+    world = World()
+    a, b = world.pair()
+    world.connect(a, b, [DEAD])
+    for datagram in flight2(_flight1(world), named=2, signer=3):
+        world.inject(datagram, endpoint(66), a)
+    world.run(31)
+    assert a.failures == [HandshakeFailed(identity(2).peer_id, FailureReason.WRONG_KEY)]
+
+
+def test_a_responder_that_goes_silent_after_a_good_answer_is_a_timeout() -> None:
+    world = World()
+    a, b = world.pair()
+    world.lose = lambda sent: sent.message == 3
+    world.connect(a, b)
+    for datagram in flight2(_flight1(world), named=2, signer=3):
+        world.inject(datagram, endpoint(66), a)
+    world.run(31)
+    assert a.failures == [HandshakeFailed(identity(2).peer_id, FailureReason.TIMEOUT)]
+
+
+def test_whoever_holds_our_key_cannot_answer_in_the_name_of_a_peer() -> None:
+    world = World()
+    a, b = world.pair()
+    world.connect(a, b, [DEAD])
+    for datagram in flight2(_flight1(world), named=2, signer=1):
+        world.inject(datagram, endpoint(66), a)
+    assert a.handshaker.drops[DropReason.BAD_SIGNATURE] == 1
+    assert world.sent_by(a, 3) == []
+
+
+def test_the_signature_of_another_role_is_not_accepted() -> None:
+    world = World()
+    a, b = world.pair()
+    world.connect(a, b, [DEAD])
+    for datagram in flight2(_flight1(world), named=2, signer=2, context=b"shadowmesh/v1/session-init"):
+        world.inject(datagram, endpoint(66), a)
+    assert a.handshaker.drops[DropReason.BAD_SIGNATURE] == 1
+
+
+def test_another_peers_answer_to_our_key_passed_on_is_not_accepted() -> None:
+    """Identity misbinding: C asks B with the ephemeral key of A, and hands B's answer to A as its own."""
+    world = World()
+    a, c = world.pair(1, 3)
+    world.connect(a, c, [DEAD])
+    for datagram in flight2(_flight1(world), named=2, signer=2):
+        world.inject(datagram, endpoint(66), a)
+    assert a.handshaker.drops[DropReason.UNDECRYPTABLE] == 1
+    assert world.sent_by(a, 3) == []
+
+
+def test_a_responder_may_say_that_it_has_a_newer_wireguard_key_but_not_an_older_one() -> None:
+    for sequence, accepted in [(2, True), (0, False)]:
+        world = World()
+        a, b = world.pair()
+        world.connect(a, b, [DEAD])
+        claim = Claim(b"recordid", sequence, b"n" * 32)
+        for datagram in flight2(_flight1(world), named=2, signer=2, claim=claim):
+            world.inject(datagram, endpoint(66), a)
+        assert bool(world.sent_by(a, 3)) == accepted
+        assert a.handshaker.drops[DropReason.RECORD_REFUSED] == (0 if accepted else 1)
+
+
+def test_the_session_has_the_wireguard_key_that_was_signed() -> None:
+    world = World()
+    a, b = world.node(1), world.node(2, own=record(2, sequence=9, wireguard_key=b"n" * 32))
+    world.trust(a, b)
+    world.connect(a, b)
+    world.run(1)
+    assert a.session.wireguard_key == b"n" * 32
+    assert a.session.record == record(2)
+    assert a.session.psk == b.session.psk
+
+
+def test_the_record_travels_once_and_again_when_it_changed() -> None:
+    world = World()
+    a, b = world.pair()
+    lengths = []
+    for own in (record(1), record(1), record(1, sequence=2)):
+        a.handshaker.own_record_changed(own)
+        world.connect(a, b)
+        world.run(1)
+        lengths.append(Fragment.decode(world.sent_by(a, 3)[-1].payload).flight.length)
+        assert b.session.record == own
+        assert a.session.psk == b.session.psk
+    assert lengths == [M3_BYTES + len(record(1).encoded), M3_BYTES, M3_BYTES + len(record(1, sequence=2).encoded)]
+
+
+def test_a_responder_that_lost_the_record_gets_it_after_two_retransmissions() -> None:
+    world = World()
+    a, b = world.pair()
+    world.connect(a, b)
+    world.run(1)
+    b.handshaker = world.handshaker(2)
+    world.trust(a, b)
+    world.connect(a, b)
+    world.run_until(lambda: len(a.sessions) == 2)
+    assert 3.5 < a.session.took_s < 4.5
+    assert a.session.psk == b.session.psk
+    assert b.handshaker.drops[DropReason.NO_RECORD] == 3
+
+
+def test_message3_without_and_with_the_record_are_sealed_under_two_keys() -> None:
+    """One key and nonce for two plaintexts would show their difference: here the PeerID would be equal."""
+    world = World()
+    a, b = world.pair()
+    world.connect(a, b)
+    world.run(1)
+    world.lose = lambda sent: sent.message == 4
+    world.connect(a, b)
+    world.run(10)
+    starts = {
+        Fragment.decode(sent.payload).payload[:32]
+        for sent in world.sent_by(a, 3)
+        if Fragment.decode(sent.payload).index == 0 and sent.at > 1000.5
+    }
+    (bare, full) = sorted(starts)
+    assert (bare[0], full[0]) == (0, 1)
+    assert bare[1:21] != full[1:21]
+
+
+def test_both_forms_of_message3_lead_to_the_same_session() -> None:
+    """B accepts the short form, its answers are lost, and A turns to the long one."""
+    world = World()
+    a, b = world.pair()
+    world.connect(a, b)
+    world.run(1)
+    world.lose = lambda sent: sent.message == 4 and world.now < 1006
+    world.connect(a, b)
+    world.run(20)
+    assert len(a.sessions) == len(b.sessions) == 2
+    assert a.session.psk == b.session.psk
+
+
+def test_a_forged_message4_does_not_end_the_attempt() -> None:
+    world = World()
+    a, b = world.pair()
+    world.connect(a, b)
+    own_cid = Fragment.decode(world.sent[0].payload).flight.cid
+    for when in (0.0, 0.05):
+        world.run(when)
+        world.inject(cut(4, own_cid, bytes(52)).datagrams[0], b.endpoints[0], a)
+    world.run(1)
+    assert a.handshaker.drops[DropReason.UNDECRYPTABLE] == 2
+    assert (a.session.role, a.session.psk) == (Role.INITIATOR, b.session.psk)
+
+
+def test_only_an_allowed_peer_with_a_live_record_is_connected_to() -> None:
+    world = World()
+    a, _ = world.pair()
+    with pytest.raises(ValueError, match="allowed"):
+        a.handshaker.connect(record(3), [], world.now)
+    a.handshaker.allow(identity(1).fingerprint, None)
+    with pytest.raises(ValueError, match="allowed"):
+        a.handshaker.connect(record(1), [], world.now)
+    with pytest.raises(ValueError, match="revoked"):
+        a.handshaker.connect(record(2, sequence=2**64 - 1), [], world.now)
+    assert a.handshaker.poll() is None
+
+
+def _flight1(world: World) -> list[bytes]:
+    return [sent.payload for sent in world.sent if sent.message == 1][:2]
+
+
+def _lose_once(world: World, *, message: int, index: int, more: tuple[int, ...] = ()) -> None:
+    lost = {index, *more}
+
+    def lose(sent: Sent) -> bool:
+        if sent.payload[0] != 0x40 or sent.message != message:
+            return False
+        here = Fragment.decode(sent.payload).index
+        if here in lost:
+            lost.remove(here)
+            return True
+        return False
+
+    world.lose = lose

@@ -1,0 +1,95 @@
+import pytest
+from tests.unit.session.harness import identity
+
+from shadowmesh.identity.names import Fingerprint
+from shadowmesh.session import keys
+from shadowmesh.session.drops import Dropped
+from shadowmesh.session.events import DropReason
+from shadowmesh.session.keys import FinalKeys, Side
+from shadowmesh.session.messages import WITH_RECORD, WITHOUT_RECORD, Claim
+
+SECRET, TRANSCRIPT = b"s" * 32, b"t" * 32
+LOW, HIGH = Side(Fingerprint(b"\1" * 32), b"w" * 32), Side(Fingerprint(b"\2" * 32), b"v" * 32)
+CLAIM = Claim(b"recordid", 7, b"w" * 32)
+
+
+def test_mac1_depends_on_the_responder_and_on_every_byte() -> None:
+    macs = {keys.mac1(identity(number).public, bound) for number in (1, 2) for bound in (b"a", b"b")}
+    assert len(macs) == 4
+    assert {len(mac) for mac in macs} == {16}
+
+
+def test_the_transcript_depends_on_whom_message1_is_for() -> None:
+    assert keys.transcript1(LOW.fingerprint, b"m") != keys.transcript1(HIGH.fingerprint, b"m")
+
+
+def test_no_two_keys_of_an_exchange_are_equal() -> None:
+    final = FinalKeys.derive(SECRET, TRANSCRIPT, LOW, HIGH)
+    all_keys = [
+        keys.key2(SECRET, TRANSCRIPT),
+        keys.key3(SECRET, TRANSCRIPT, WITH_RECORD),
+        keys.key3(SECRET, TRANSCRIPT, WITHOUT_RECORD),
+        final.key4,
+        final.finished,
+        final.psk,
+        final.probe_key,
+    ]
+    assert len(set(all_keys)) == len(all_keys)
+    assert {len(key) for key in all_keys} == {32}
+
+
+def test_both_roles_derive_the_same_keys() -> None:
+    assert FinalKeys.derive(SECRET, TRANSCRIPT, LOW, HIGH) == FinalKeys.derive(SECRET, TRANSCRIPT, HIGH, LOW)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (Side(LOW.fingerprint, HIGH.wireguard_key), Side(HIGH.fingerprint, LOW.wireguard_key)),
+        (Side(LOW.fingerprint, b"x" * 32), HIGH),
+        (LOW, Side(HIGH.fingerprint, b"x" * 32)),
+        (Side(Fingerprint(b"\3" * 32), LOW.wireguard_key), HIGH),
+    ],
+)
+def test_the_psk_and_the_probe_key_bind_both_names_and_both_wireguard_keys(first: Side, second: Side) -> None:
+    genuine, other = (
+        FinalKeys.derive(SECRET, TRANSCRIPT, LOW, HIGH),
+        FinalKeys.derive(SECRET, TRANSCRIPT, first, second),
+    )
+    assert genuine.psk != other.psk
+    assert genuine.probe_key != other.probe_key
+
+
+def test_what_is_signed_differs_in_every_part_that_differs() -> None:
+    a, b = LOW.fingerprint, HIGH.fingerprint
+    other_claim = Claim(b"recordid", 7, b"x" * 32)
+    statements = [
+        keys.responder_statement(TRANSCRIPT, a, CLAIM),
+        keys.responder_statement(SECRET, a, CLAIM),
+        keys.responder_statement(TRANSCRIPT, b, CLAIM),
+        keys.responder_statement(TRANSCRIPT, a, other_claim),
+        keys.initiator_statement(TRANSCRIPT, a, b, CLAIM, b"w" * 32),
+        keys.initiator_statement(TRANSCRIPT, b, a, CLAIM, b"w" * 32),
+        keys.initiator_statement(TRANSCRIPT, a, b, CLAIM, b"v" * 32),
+        keys.initiator_statement(TRANSCRIPT, a, b, other_claim, b"w" * 32),
+    ]
+    assert len(set(statements)) == len(statements)
+    assert keys.RESPONDER_CONTEXT != keys.INITIATOR_CONTEXT
+
+
+def test_sealed_bytes_open_with_the_same_key_and_transcript_only() -> None:
+    sealed = keys.seal(SECRET, TRANSCRIPT, b"plain")
+    assert keys.open_sealed(SECRET, TRANSCRIPT, sealed) == b"plain"
+    for key, transcript, data in [
+        (TRANSCRIPT, TRANSCRIPT, sealed),
+        (SECRET, SECRET, sealed),
+        (SECRET, TRANSCRIPT, sealed[:-1] + bytes([sealed[-1] ^ 1])),
+    ]:
+        with pytest.raises(Dropped) as dropped:
+            keys.open_sealed(key, transcript, data)
+        assert dropped.value.reason is DropReason.UNDECRYPTABLE
+
+
+def test_keys_are_not_printed() -> None:
+    final = FinalKeys.derive(SECRET, TRANSCRIPT, LOW, HIGH)
+    assert repr(final) == "FinalKeys()"
