@@ -13,6 +13,7 @@ from shadowmesh.backbone_protocol.login import Challenge, LoginReply, LoginReque
 from shadowmesh.backbone_protocol.proof import Proof
 from shadowmesh.backbone_protocol.queries import PeerReply
 from shadowmesh.identity.keys import Identity
+from shadowmesh.session.messages import Claim, Finished, InitiatorProof, Message2Head, ResponderProof
 from shadowmesh.wire import cbor
 from shadowmesh.wire.endpoint import Endpoint
 
@@ -24,6 +25,7 @@ def main() -> None:
     from_vectors()
     small_messages()
     login_messages()
+    session_messages()
 
 
 def from_vectors() -> None:
@@ -82,6 +84,20 @@ def login_messages() -> None:
     write("login_request_json", [body.encode_json(request)])
     write("login_reply", [body.encode_cbor(reply.confirmed(bytes(32)))])
     write("peer_reply", [body.encode_cbor(PeerReply(record_id=bytes(32), hints=b"\xa2\0\xf5\1\0", record=bytes(99)))])
+
+
+def session_messages() -> None:
+    vectors = load("session")
+    fragments = [*vectors["fragments"], *vectors["fragments_refused"]]
+    write("session_fragment", [bytes.fromhex(case["datagram"]) for case in fragments])
+    write("session_missing_request", [bytes.fromhex(case["datagram"]) for case in vectors["missing_requests"]])
+    write("session_message1", [bytes.fromhex(vectors["message1"]["message"])])
+    claim = Claim(bytes(8), 7, bytes(32))
+    write("session_message2_head", [Message2Head(bytes(8), bytes(32), bytes(1568)).encode()])
+    write("session_responder_proof", [ResponderProof(claim, bytes(4627)).encode()])
+    proofs = [InitiatorProof(_ALICE.peer_id, claim, bytes(4627), record) for record in (b"", bytes(99))]
+    write("session_initiator_proof", [proof.encode() for proof in proofs])
+    write("session_finished", [Finished(bytes(32), 0).encode()])
 
 
 def load(name: str) -> Any:

@@ -121,7 +121,8 @@ class Engine:
         private_key: 32-byte X25519 static key. port: 0 lets the system choose. tun: name of the device
         to make (a `%d` is numbered by the kernel); None opens no device: packets of peers are counted and dropped.
         addresses: the device's own addresses with prefix length, e.g. "fd5a:1::7/48"; the kernel adds the
-        connected route. All of it disappears with the engine or its process. Raises EngineError, ValueError.
+        connected route; packets of peers are let through to these addresses and to nothing behind them.
+        All of it disappears with the engine or its process. Raises EngineError, ValueError.
         """
     @property
     def port(self) -> int: ...

@@ -23,7 +23,7 @@ def test_the_demo_shows_what_it_claims_and_ends_with_0() -> None:
     assert figures["file_bytes"] == 64 << 20
     assert figures["received_after_backbone_died"] > 0
     assert figures["backbone_bytes_during_transfer"] < 100_000
-    assert 0 < figures["handshake_ms"]
+    assert figures["handshake_ms"] > 0
 
 
 def test_ctrl_c_leaves_nothing_behind() -> None:

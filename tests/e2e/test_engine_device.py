@@ -3,7 +3,7 @@
 import os
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 import pytest
@@ -192,7 +192,7 @@ def test_without_a_device_the_packets_of_a_peer_are_counted_and_dropped() -> Non
         near_host, far_host = network.host("near"), network.host("far")
         near = stack.enter_context(engine_on(near_host, NEAR))
         with far_host.enter():
-            far = stack.enter_context(closing_engine())
+            far = stack.enter_context(closing_engine(addresses=[f"{FAR.ipv4}/24"]))
         psk = os.urandom(32)
         far.add_peer(near.public_key, psk, (str(near_host.ipv4), near.port), NEAR.prefixes)
         near.add_peer(far.public_key, psk, (str(far_host.ipv4), far.port), FAR.prefixes, initiate=True)
@@ -202,8 +202,8 @@ def test_without_a_device_the_packets_of_a_peer_are_counted_and_dropped() -> Non
 
 
 @contextmanager
-def closing_engine() -> Iterator[Engine]:
-    engine = Engine(private_key=os.urandom(32))
+def closing_engine(*, addresses: Sequence[str] = ()) -> Iterator[Engine]:
+    engine = Engine(private_key=os.urandom(32), addresses=addresses)
     try:
         yield engine
     finally:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from tests.sim.network import VirtualNetwork
+from tests.sim.timeline import Timeline
+
 from shadowmesh.backbone_protocol.problems import Problem
 from shadowmesh.backbone_protocol.updates import Call, CallFailed, ClientMessage, SetHints, Subscribe, Unsubscribe
 from shadowmesh.backbone_protocol.updates import Update as UpdateMessage
@@ -18,8 +21,6 @@ from shadowmesh.records.hints import Hints
 from shadowmesh.records.peer_record import RecordRefused, Refusal, SignedRecord
 from shadowmesh.wire import stun
 from shadowmesh.wire.endpoint import Endpoint
-from tests.sim.network import VirtualNetwork
-from tests.sim.timeline import Timeline
 
 TOKEN_S = 24 * 3600
 RENEWALS_S = 7 * 86400
@@ -194,7 +195,9 @@ class SimBackbone:
 
     def _ready(self, request: str, client: Client) -> bool:
         if not self.alive:
-            self._later(client, lambda mesh, now: mesh.backbone_failed(None, "not reached", None, now), UNREACHABLE_AFTER_S)
+            self._later(
+                client, lambda mesh, now: mesh.backbone_failed(None, "not reached", None, now), UNREACHABLE_AFTER_S
+            )
             return False
         if request in self.refuse:
             problem, retry_after_s = self.refuse[request]

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from tests.sim.backbone import Client, SimBackbone
+from tests.sim.chance import SeededEntropy
+from tests.sim.engine import SimEngine
+from tests.sim.network import VirtualNetwork
+from tests.sim.timeline import Timeline
+
 from shadowmesh.identity.keys import Identity
 from shadowmesh.identity.names import PeerID
 from shadowmesh.mesh.machine import Mesh
@@ -27,11 +33,6 @@ from shadowmesh.mesh.outputs import (
 from shadowmesh.mesh.state import MeshConfig, PeerState, PeerStatus, SavedState, TrustedPeer
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.transmit import Transmit
-from tests.sim.backbone import Client, SimBackbone
-from tests.sim.chance import SeededEntropy
-from tests.sim.engine import SimEngine
-from tests.sim.network import VirtualNetwork
-from tests.sim.timeline import Timeline
 
 PORT = 41641
 _MAX_OUTPUTS = 2000  # that one input may cause
@@ -63,7 +64,6 @@ class Host:
         self.outputs: list[Output] = []
         self.deadline: float | None = None
         self.mesh: Mesh | None = None
-        self._claimed_key: bytes | None = None
         self.engine: SimEngine | None = None
         self._timeline = timeline
         self._network = network
@@ -96,10 +96,6 @@ class Host:
         self._network.attach(self.endpoint, self._receive)
         self.drain()
         self.feed(lambda mesh, now: mesh.local_endpoints_changed([self.endpoint], now))
-
-    def claim_wireguard_key(self, public_key: bytes) -> None:
-        """Before the start: the host's records will name this key, whose private part it does not have."""
-        self._claimed_key = public_key
 
     def wall_clock(self) -> float:
         return self._wall() + self.wall_offset_s
@@ -159,7 +155,9 @@ class Host:
     def handle_timeout(self) -> None:
         self.feed(lambda mesh, now: mesh.handle_timeout(now))
         if self.deadline is not None and self.deadline <= self._timeline.now:
-            raise AssertionError(f"{self.name}: still due at {self.deadline} after handle_timeout({self._timeline.now})")
+            raise AssertionError(
+                f"{self.name}: still due at {self.deadline} after handle_timeout({self._timeline.now})"
+            )
 
     def drain(self) -> None:
         for _ in range(_MAX_OUTPUTS):

@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from shadowmesh.wire.endpoint import Endpoint
 from tests.sim.chance import SeededEntropy
 from tests.sim.timeline import Timeline
+
+from shadowmesh.wire.endpoint import Endpoint
 
 Receiver = Callable[[bytes, Endpoint], None]
 

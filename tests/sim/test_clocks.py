@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from tests.sim.world import World
 
 from shadowmesh.mesh.state import LinkState
-from tests.sim.world import World
 
 YEAR_S = 365 * 86400.0
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from tests.sim.host import Host
+from tests.sim.world import World
+
+from shadowmesh.identity.keys import Identity
 from shadowmesh.mesh.outputs import LookedUp, SendUpdate
 from shadowmesh.mesh.state import PeerState
 from shadowmesh.records.cache_entry import CacheEntry
 from shadowmesh.records.peer_record import SignedRecord
-from tests.sim.host import Host
-from tests.sim.world import World
 
 
 def test_one_sided_trust_gives_nothing_and_tells_no_address() -> None:
@@ -18,6 +20,7 @@ def test_one_sided_trust_gives_nothing_and_tells_no_address() -> None:
     mallory.trust(alice)
     alice.start()
     mallory.start()
+    world.run_for(1)
     mallory.connect(alice)
     world.run_for(120)
     assert mallory.engine is not None
@@ -106,6 +109,7 @@ def test_an_expired_record_from_the_backbone_is_refused() -> None:
     bob.kill()
     world.run_for(25 * 3600)
     alice.start()
+    alice.connect(bob)
     world.run_for(5)
     assert not alice.machine.saved_state().records
     assert "expired" in alice.status(bob).reason
@@ -120,13 +124,23 @@ def test_a_peer_that_claims_the_wireguard_key_of_another_does_not_get_its_tunnel
     for host in (alice, bob):
         host.start()
     world.run_until(lambda: world.would_pass(alice, bob), limit_s=3)
-    assert bob.engine is not None
-    mallory.claim_wireguard_key(bob.engine.public_key)
+    mallory.identity = Thief(mallory.identity, bob.identity)
     mallory.start()
     world.run_for(30)
     assert not alice.is_connected(mallory)
     assert "claims the WireGuard key" in alice.status(mallory).reason
     assert world.would_pass(alice, bob)
+
+
+class Thief(Identity):
+    """Has the WireGuard key of another node, but not its identity."""
+
+    def __init__(self, own: Identity, victim: Identity) -> None:
+        super().__init__(own.seed)
+        self._victim = victim
+
+    def derive(self, label: bytes) -> bytes:
+        return self._victim.derive(label)
 
 
 def calls_of(host: Host) -> list[object]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from shadowmesh.identity.keys import Identity
-from shadowmesh.mesh.state import MeshConfig
-from shadowmesh.records.peer_record import Mode
 from tests.sim.backbone import Registry, SimBackbone, sign_directory
 from tests.sim.chance import SeededEntropy
 from tests.sim.host import Host
 from tests.sim.network import VirtualNetwork
 from tests.sim.timeline import START, Timeline
+
+from shadowmesh.identity.keys import Identity
+from shadowmesh.mesh.state import MeshConfig
+from shadowmesh.records.peer_record import Mode
 
 WALL_START = 1_800_000_000.0
 _LAST_STEPS = 60

@@ -22,6 +22,8 @@ drop_reasons! {
     MalformedPacket = "malformed_packet",
     /// A decrypted packet whose source is not among its peer's allowed addresses.
     SourceNotAllowed = "source_not_allowed",
+    /// A decrypted packet for somebody else than this host: a peer is not let through to what lies behind it.
+    DestinationNotOwn = "destination_not_own",
     /// Multicast and link-local packets of this host: the overlay carries neither.
     LinkLocal = "link_local",
     /// No peer has the destination, and the hold was full or its time over.

@@ -40,12 +40,13 @@ impl Node {
         let (key, seed) = (Secret::new([number; 32]), Secret::new([number + 100; 32]));
         let interface = Interface::new(&key, seed, now, Duration::from_secs(1_700_000_000));
         let key = interface.public_key();
+        let overlay = IpAddr::from([10, 0, 0, number]);
         Self {
-            router: Router::new(interface, Arc::clone(&drops)),
+            router: Router::new(interface, vec![overlay], Arc::clone(&drops)),
             drops,
             key,
             address: SocketAddr::from(([192, 0, 2, number], 51820)),
-            overlay: IpAddr::from([10, 0, 0, number]),
+            overlay,
             delivered: Vec::new(),
             handshakes: 0,
             roamed: Vec::new(),
@@ -233,6 +234,29 @@ fn a_source_that_the_peer_was_not_given_is_refused() {
     world.settle();
     assert!(world.b.delivered.is_empty());
     assert_eq!(world.b.dropped(DropReason::SourceNotAllowed), 1);
+}
+
+#[test]
+fn a_peer_is_not_let_through_to_what_lies_behind_this_host() {
+    let mut world = World::with_session(7);
+    let behind = IpAddr::from([192, 168, 1, 1]);
+    // The sender is made to believe that b has this address.
+    let (key, path, overlay) = world.b.name();
+    let prefixes = [overlay, behind].map(|address| format!("{address}/32").parse().unwrap());
+    let config = PeerConfig {
+        public_key: key,
+        psk: Secret::new([7; 32]),
+        path,
+        allowed_ips: prefixes.to_vec(),
+        keepalive: Duration::ZERO,
+        initiate: false,
+    };
+    world.a.router.add_peer(config, world.now).unwrap();
+    let packet = udp(world.a.overlay, behind);
+    send_packet(&mut world.a, &packet, true, &mut world.link, world.now);
+    world.settle();
+    assert!(world.b.delivered.is_empty());
+    assert_eq!(world.b.dropped(DropReason::DestinationNotOwn), 1);
 }
 
 #[test]

@@ -106,7 +106,8 @@ impl Engine {
         let interface = Interface::new(&config.private_key, seed, Instant::now(), unix);
         let public_key = interface.public_key();
         let drops = Arc::new(Drops::default());
-        let router = Router::new(interface, Arc::clone(&drops));
+        let own = config.addresses.iter().map(|(address, _)| *address).collect();
+        let router = Router::new(interface, own, Arc::clone(&drops));
 
         let port = Port::open(config.port).map_err(system(&format!("UDP port {}", config.port)))?;
         let tun = match &config.tun {

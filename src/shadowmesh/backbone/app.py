@@ -32,9 +32,10 @@ def create_app(services: Services) -> ASGIApp:
     )
     metrics, callers = services.metrics, services.callers
     authorities = Authorities(services.config.urls)
+    # Routes are tried in this order: the busiest first.
+    app.include_router(query_routes.router(services.queries, callers, metrics))
     app.include_router(auth_routes.router(services.auth, callers, authorities, services.presence, metrics))
     app.include_router(registry_routes.router(services.registry, callers, metrics))
-    app.include_router(query_routes.router(services.queries, callers, metrics))
     app.include_router(directory_routes.router(services.directory))
     app.include_router(update_routes.router(services.updates, callers, metrics, services.clock))
     app.include_router(health_routes.router(services.health, metrics, services.config.metrics_from))

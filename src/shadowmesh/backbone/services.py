@@ -23,7 +23,6 @@ from shadowmesh.backbone.queries.service import Queries
 from shadowmesh.backbone.registry.service import Registry
 from shadowmesh.backbone.stores.record_store import StoredRecord
 from shadowmesh.backbone.stores.sqlite import SqliteStore
-from shadowmesh.backbone.updates.connection import CloseReason
 from shadowmesh.backbone.updates.hub import Hub
 from shadowmesh.backbone.updates.presence import Presence
 from shadowmesh.backbone.updates.service import Updates
@@ -58,9 +57,6 @@ class Services:
 
     async def refresh_directory(self) -> None:
         self.directory.refresh()
-
-    def stop_connections(self) -> None:
-        self.hub.close_all(CloseReason.SHUTDOWN)
 
     async def close(self) -> None:
         self.pool.close()

@@ -18,8 +18,13 @@ if TYPE_CHECKING:
     from shadowmesh.backbone.server import Ready
     from shadowmesh.records.directory import SignedDirectory
 
-app = App(name="backbone", help="Run a backbone node: log-in, look-up and STUN for a community.")
-directory_app = App(name="directory", help="Show, make, sign and install the signed list of backbone nodes.")
+_PLAIN = Parameter(negative="")  # no --no-json, no --empty-url
+app = App(
+    name="backbone", help="Run a backbone node: log-in, look-up and STUN for a community.", default_parameter=_PLAIN
+)
+directory_app = App(
+    name="directory", help="Show, make, sign and install the signed list of backbone nodes.", default_parameter=_PLAIN
+)
 app.command(directory_app)
 
 _EXTRA = ("aiosqlite", "fastapi", "httptools", "prometheus_client", "sqlalchemy", "websockets")

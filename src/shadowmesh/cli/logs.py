@@ -17,7 +17,7 @@ from shadowmesh.cli import render
 from shadowmesh.cli.options import HomeFolder, Json, home_of, print_document
 from shadowmesh.control.errors import ControlError, ErrorCode
 from shadowmesh.control.home import Home
-from shadowmesh.control.schema import LogsDocument
+from shadowmesh.control.schema import NOT_UNDERSTOOD, LogsDocument
 
 POLL_INTERVAL_S = 0.25
 MAX_LINES = 100_000
@@ -99,6 +99,6 @@ def _document(lines: list[bytes]) -> LogsDocument:
 def _as_json(line: bytes) -> bytes:
     try:
         msgspec.json.decode(line, type=dict[str, msgspec.Raw])
-    except msgspec.MsgspecError:
+    except NOT_UNDERSTOOD:
         return msgspec.json.encode({"message": line.decode("utf-8", "replace").rstrip("\n")})
     return line.strip()

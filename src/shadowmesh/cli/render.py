@@ -102,7 +102,7 @@ def log_line(line: bytes) -> str:
     """A line that is not ours, from a crash, is shown as it is."""
     try:
         entry = msgspec.json.decode(line, type=_LogLine)
-    except msgspec.MsgspecError:
+    except schema.NOT_UNDERSTOOD:
         return line.decode("utf-8", "replace").rstrip("\n")
     text = f"{entry.at[:19].replace('T', ' ')} {entry.level:<7} {entry.message}"
     return f"{text}\n{entry.exc_info}" if entry.exc_info else text

@@ -10,7 +10,7 @@ import msgspec
 from shadowmesh.control.errors import ControlError, DaemonNotRunning, ErrorCode
 from shadowmesh.control.home import Home
 from shadowmesh.control.routes import Q, R, Route
-from shadowmesh.control.schema import MAX_DOCUMENT_BYTES, ErrorDocument
+from shadowmesh.control.schema import MAX_DOCUMENT_BYTES, NOT_UNDERSTOOD, ErrorDocument
 
 ANSWER_TIMEOUT_S = 10.0
 """A daemon answers from memory in a millisecond; a Pi that writes to a slow card takes seconds."""
@@ -24,7 +24,7 @@ def call(home: Home, route: Route[Q, R], request: Q, *, timeout_s: float = ANSWE
         if status == http.client.OK:
             return msgspec.json.decode(answer, type=route.reply)
         error = msgspec.json.decode(answer, type=ErrorDocument).error
-    except msgspec.MsgspecError as reason:
+    except NOT_UNDERSTOOD as reason:
         raise ControlError(
             ErrorCode.FAILED, f"the daemon's answer is not understood ({reason})", "restart it after an upgrade"
         ) from None

@@ -40,7 +40,7 @@ class ErrorCode(Enum):
 class ShadowMeshError(Exception):
     """An expected failure: `problem` says what is wrong and `remedy` what to do, each part of one line."""
 
-    def __init__(self, code: ErrorCode, problem: str, remedy: str) -> None:
+    def __init__(self, code: ErrorCode, problem: str, remedy: str = "") -> None:
         super().__init__(f"{problem}; {remedy}" if remedy else problem)
         self.code = code
         self.problem = problem

@@ -14,6 +14,8 @@ SCHEMA: Literal["shadowmesh/1"] = "shadowmesh/1"
 MAX_DOCUMENT_BYTES = 1024 * 1024
 """100 peers are 50 KB; a reader takes no more than this."""
 MAX_REQUEST_BYTES = 4096
+NOT_UNDERSTOOD = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""All that msgspec raises for bytes that are not the JSON they should be."""
 MAX_NAME_LENGTH = 63
 """As long as a DNS label (RFC 1035 §2.3.4)."""
 MAX_PING_TIMEOUT_S = 60.0
@@ -63,7 +65,7 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     reason: str  # why it is offline
     reflexive: list[str]  # our addresses as others see them
     login_s: float | None  # how long the last successful log-in took
-    known: int  # backbone nodes that we could go to
+    known: int  # backbone nodes that this node could go to
 
 
 class Engine(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,7 +87,7 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True):
     handshake_s: float | None  # how long the post-quantum exchange of this session took
     rx_bytes: int
     tx_bytes: int
-    handshake_age_s: float | None  # of the WireGuard session
+    handshake_age_s: float | None  # of the last WireGuard handshake
     reason: str  # why it is not connected
 
 

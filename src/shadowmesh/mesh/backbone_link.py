@@ -119,6 +119,11 @@ class BackboneLink:
         return self._state is LinkState.ONLINE
 
     @property
+    def pending(self) -> bool:
+        """The outcome of a log-in is still open: worth waiting for."""
+        return self._state is LinkState.LOGGING_IN
+
+    @property
     def updates_open(self) -> bool:
         """Calls can be made."""
         return self._updates.state is UpdatesState.OPEN
@@ -226,6 +231,10 @@ class BackboneLink:
             self._publication.backoff.reset()
             self._advance(now)
 
+    def publication_confirmed(self) -> None:
+        """A look-up has shown that the backbone holds our present record."""
+        self._publication.due_at = None
+
     def failed(self, problem: Problem | None, detail: str, retry_after_s: float | None, now: float) -> None:
         """Nothing outstanding: the shell noticed by itself, for instance in a look-up, that the token is refused."""
         request, self._outstanding = self._outstanding, None
@@ -237,7 +246,7 @@ class BackboneLink:
         elif problem in _LOG_IN_AGAIN:
             self._log_in_again(detail, now)
         elif request is _Request.PUBLISH and problem in _OUTRUN:
-            self._publication.due_at = None
+            self._publication.due_at = now + self._publication.backoff.next_delay_s()
             self._out.append(RecordOutrun())
         elif problem in _UNREACHABLE and request is not None:
             self._postpone(wait_s, now)
@@ -336,6 +345,7 @@ class BackboneLink:
         self._asked_again = False
         self._postpone(wait_s, now)
         self._schedule_log_in(now)
+        self._out.append(LinkChanged())
 
     def _log_in_again(self, detail: str, now: float) -> None:
         """At the same node: it is there, but the token has come to its end."""

@@ -9,14 +9,15 @@ from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from enum import Enum
 
-from shadowmesh.backbone_protocol.updates import Call, CallFailed, ServerMessage, Update
+from shadowmesh.backbone_protocol.updates import Call, CallFailed, Refused, ServerMessage, Update
 from shadowmesh.identity.names import OVERLAY_NETWORK, PeerID
 from shadowmesh.mesh.backoff import Backoff
 from shadowmesh.mesh.calls import Calls
-from shadowmesh.mesh.connector_events import AttemptFailed, RecordNeeded
+from shadowmesh.mesh.connector_events import AttemptFailed, LinkView, RecordNeeded
 from shadowmesh.mesh.known_peers import KnownPeers
 from shadowmesh.mesh.outputs import SendUpdate
 from shadowmesh.mesh.peers import RECENTLY_WANTED_S, RETRY_DELAYS_S, Attempt, Peer
+from shadowmesh.mesh.reasons import no_answer, no_record
 from shadowmesh.mesh.state import PeerState, TrustedPeer
 from shadowmesh.paths.candidates import KnownEndpoints, order_candidates
 from shadowmesh.records.hints import Hints
@@ -46,6 +47,7 @@ class ConnectorDrop(Enum):
     CALL_UNTRUSTED = "call: untrusted peer"
     UPDATE_UNTRUSTED = "update: untrusted peer"
     MALFORMED = "update: malformed"
+    REFUSED = "update: the backbone refused a message of ours"
 
 
 class Connector:
@@ -59,9 +61,7 @@ class Connector:
         self._calls = Calls(entropy=entropy, now=now)
         self._peers: dict[PeerID, Peer] = {}
         self._own_endpoints: tuple[Endpoint, ...] = ()
-        self._online = False
-        self._updates_open = False
-        self._link_reason = ""
+        self._link = LinkView()
         self._out: deque[ConnectorOutput] = deque()
         self._drops: Counter[str] = Counter()
 
@@ -151,16 +151,18 @@ class Connector:
         self._handshaker.receive_datagram(data, source, now)
         self._drain_handshaker(now)
 
-    def link_changed(self, *, online: bool, updates_open: bool, reason: str, now: float) -> None:
-        """`reason`: why we are offline."""
-        opened = updates_open and not self._updates_open
-        logged_in = online and not self._online
-        self._online, self._updates_open, self._link_reason = online, updates_open, reason
+    def link_changed(self, link: LinkView, now: float) -> None:
+        opened = link.updates_open and not self._link.updates_open
+        logged_in = link.online and not self._link.online
+        self._link = link
         for peer in list(self._peers.values()):
-            if not updates_open:
+            if not link.updates_open:
                 peer.online = None
-            if peer.state is PeerState.LOOKING_UP and not online:
-                self._fail(peer, now, f"no record of {peer.name} is held, and the backbone is not reached ({reason})")
+            if peer.state is PeerState.LOOKING_UP:
+                if logged_in:
+                    self._ask(peer)
+                elif not link.online and not link.pending:
+                    self._fail(peer, now, no_record(peer, self._link))
             elif peer.state is PeerState.CONNECTING:
                 if opened:
                     self._call(peer, now)
@@ -187,7 +189,7 @@ class Connector:
             peer.online, peer.hint_endpoints = hints.online, hints.endpoints
         if peer.state is PeerState.LOOKING_UP:
             if record is None:
-                self._fail(peer, now, failure or f"the backbone knows no record of {peer.name}")
+                self._fail(peer, now, f"{peer.name} is not found: {failure or 'the backbone gave no record'}")
             else:
                 self._connect(peer, now, call=True)
         elif peer.state is PeerState.CONNECTING and peer.attempt is not None:
@@ -208,6 +210,8 @@ class Connector:
                     if peer.attempt is not None:
                         peer.attempt.call_failed = True
                         self._judge(peer, now)
+            case Refused():
+                self._drops[ConnectorDrop.REFUSED.value] += 1
 
     def connected(self, peer_id: PeerID, now: float) -> bool:
         """The session is installed. True when there was none before."""
@@ -247,7 +251,7 @@ class Connector:
             if peer.attempt is None:
                 self._begin_by_itself(peer, now)
             elif now >= peer.attempt.give_up_at:
-                self._fail(peer, now, self._why(peer))
+                self._fail(peer, now, no_answer(peer, self._link))
             else:
                 peer.attempt.look_up_at = None
                 self._ask(peer)
@@ -290,11 +294,10 @@ class Connector:
             return
         peer.move(PeerState.LOOKING_UP)
         peer.attempt = attempt
-        if self._online:
+        if self._link.online:
             self._ask(peer)
-        else:
-            reason = self._link_reason or "offline"
-            self._fail(peer, now, f"no record of {peer.name} is held, and the backbone is not reached ({reason})")
+        elif not self._link.pending:
+            self._fail(peer, now, no_record(peer, self._link))
 
     def _connect(self, peer: Peer, now: float, *, call: bool) -> None:
         attempt, record = peer.attempt, self._known.record(peer.peer_id)
@@ -304,7 +307,7 @@ class Connector:
         if record.record.revoked:
             self._fail(peer, now, f"{peer.name} has revoked its identity")
             return
-        if self._online and not attempt.looked_up:
+        if self._link.online and not attempt.looked_up:
             attempt.look_up_at = now + LOOK_UP_AFTER_S
         if call:
             self._call(peer, now)
@@ -326,7 +329,7 @@ class Connector:
         self._drain_handshaker(now)
 
     def _call(self, peer: Peer, now: float) -> None:
-        if not self._updates_open:
+        if not self._link.updates_open:
             return
         call = self._calls.place(peer.peer_id, self._own_endpoints, now)
         if call is not None:
@@ -340,21 +343,21 @@ class Connector:
         attempt = peer.attempt
         if attempt is None or peer.state is not PeerState.CONNECTING:
             return
-        may_be_called = self._updates_open and attempt.called and not attempt.call_failed
-        may_be_found = self._online and not attempt.looked_up
+        may_be_called = self._link.updates_open and attempt.called and not attempt.call_failed
+        may_be_found = (self._link.online or self._link.pending) and not attempt.looked_up
         if not attempt.tried:
             if may_be_found:
                 attempt.look_up_at = None
                 self._ask(peer)
             elif not may_be_called:
-                self._fail(peer, now, self._why(peer))
+                self._fail(peer, now, no_answer(peer, self._link))
             else:
                 attempt.give_up_at = min(attempt.give_up_at, now + QUIET_S)
         elif not may_be_called and not may_be_found:
             attempt.give_up_at = min(attempt.give_up_at, now + QUIET_S)
 
     def _ask(self, peer: Peer) -> None:
-        if self._online and peer.attempt is not None:
+        if self._link.online and peer.attempt is not None:
             self._out.append(RecordNeeded(peer.peer_id))
 
     def _hints_received(self, update: Update, now: float) -> None:
@@ -413,35 +416,10 @@ class Connector:
         peer.move(PeerState.UNREACHABLE, reason)
         peer.failed_at = now
         self._known.failed(peer.peer_id)
-        if now < peer.wanted_until:
-            peer.schedule(now + peer.backoff.next_delay_s())
+        peer.schedule(now + peer.backoff.next_delay_s())
         self._handshaker.cancel(peer.peer_id, now)
         self._drain_handshaker(now)
         self._out.append(AttemptFailed(peer.peer_id, reason, asked))
-
-    def _why(self, peer: Peer) -> str:
-        """One line for a person: what the backbone says, and where nobody answered."""
-        attempt = peer.attempt
-        if not self._online:
-            there = f"the backbone is not reached ({self._link_reason or 'offline'})"
-        elif peer.online is False or (attempt is not None and attempt.call_failed):
-            there = f"{peer.name} is not online at the backbone"
-        elif attempt is not None and attempt.called and not peer.call_endpoints:
-            there = f"{peer.name} does not answer our call (does it trust this node?)"
-        else:
-            there = ""
-        if attempt is None or not attempt.tried:
-            return (
-                f"{there or peer.name}, and no address of it is known"
-                if there
-                else f"no address of {peer.name} is known"
-            )
-        where = ", ".join(str(endpoint) for endpoint in attempt.tried[:3])
-        more = f" and {len(attempt.tried) - 3} more" if len(attempt.tried) > 3 else ""
-        silence = f"does not answer at {where}{more}"
-        if there.startswith(peer.name):
-            return f"{there} and {silence}"
-        return f"{there}, and {peer.name} {silence}" if there else f"{peer.name} {silence}"
 
     def _drain_handshaker(self, now: float) -> None:
         while (output := self._handshaker.poll()) is not None:
@@ -458,6 +436,6 @@ class Connector:
             case FailureReason.CANCELLED:
                 pass
             case FailureReason.TIMEOUT:
-                self._fail(peer, now, self._why(peer))
+                self._fail(peer, now, no_answer(peer, self._link))
             case FailureReason.WRONG_KEY:
                 self._fail(peer, now, f"{peer.name}: {reason.value}")

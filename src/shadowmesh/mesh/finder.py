@@ -72,7 +72,12 @@ class Finder:
     def peer_not_found(self, peer: PeerID) -> None:
         self._look_ups.answered(peer)
         self._tell_askers(peer, None, None, "")
-        self._out.append(Found(peer, None, "nobody has registered it at the backbone"))
+        self._out.append(Found(peer, None, "nobody has registered at the backbone under this name"))
+        self._drain()
+
+    def answered(self, peer: PeerID) -> None:
+        """Somebody else takes care of the answer."""
+        self._look_ups.answered(peer)
         self._drain()
 
     def look_up_failed(self, peer: PeerID, detail: str) -> None:

@@ -17,7 +17,7 @@ from shadowmesh.identity.keys import Identity
 from shadowmesh.identity.names import Fingerprint, PeerID
 from shadowmesh.mesh.backbone_link import BackboneLink, LinkOutput
 from shadowmesh.mesh.connector import Connector, ConnectorOutput
-from shadowmesh.mesh.connector_events import AttemptFailed, RecordNeeded
+from shadowmesh.mesh.connector_events import AttemptFailed, LinkView, RecordNeeded
 from shadowmesh.mesh.errors import NotTrusted
 from shadowmesh.mesh.finder import Finder, Found
 from shadowmesh.mesh.known_peers import KnownPeers
@@ -35,14 +35,14 @@ from shadowmesh.mesh.outputs import (
     SaveState,
 )
 from shadowmesh.mesh.own_record import OwnRecord
+from shadowmesh.mesh.presence import EndpointsChanged, OwnPresence, PresenceOutput, RecordRenewed
 from shadowmesh.mesh.saving import SaveSchedule
-from shadowmesh.mesh.state import LinkStatus, MeshConfig, PeerState, PeerStatus, SavedState, TrustedPeer
+from shadowmesh.mesh.state import LinkStatus, MeshConfig, PeerStatus, SavedState, TrustedPeer
+from shadowmesh.mesh.status import merge_drops, peer_status
 from shadowmesh.mesh.trust import TrustList
 from shadowmesh.mesh.tunnels import KeyInUse, SessionOld, TunnelLost, TunnelMoved, TunnelOutput, Tunnels
-from shadowmesh.paths.events import ReflexiveChanged
-from shadowmesh.paths.reflexive import ReflexiveDiscovery
-from shadowmesh.records.hints import MAX_HINT_ENDPOINTS, Hints
-from shadowmesh.records.peer_record import Mode, SignedRecord
+from shadowmesh.records.hints import Hints
+from shadowmesh.records.peer_record import Mode, RecordRefused, SignedRecord
 from shadowmesh.session.events import SessionEstablished
 from shadowmesh.session.handshaker import Handshaker
 from shadowmesh.wire.clock import WallClock
@@ -69,18 +69,16 @@ class Mesh:
     ) -> None:
         """Begins to log in, and to connect to the trusted peers that the cache knows."""
         self._identity = identity
-        self._config = config
         self._out: deque[Output] = deque()
         self._drops: Counter[str] = Counter()
         self._saving = SaveSchedule()
         self._waiting_pings: dict[PeerID, list[int]] = {}
-        self._host_endpoints: tuple[Endpoint, ...] = ()
         self._own_record = OwnRecord(identity, config, saved.record_sequence, wall_clock=wall_clock, now=now)
         self._trust = TrustList(identity.fingerprint, saved.trusted)
         self._known = KnownPeers(self._trust, saved.cache, saved.records, wall_clock=wall_clock)
         self._link = BackboneLink(config, saved.directory, entropy=entropy, wall_clock=wall_clock, now=now)
         self._finder = Finder(self._known)
-        self._reflexive = ReflexiveDiscovery(entropy=entropy)
+        self._presence = OwnPresence(self._own_record, public=config.mode is Mode.PUBLIC, entropy=entropy)
         self._tunnels = Tunnels(identity.peer_id, self._own_record.wireguard_key, entropy=entropy)
         handshaker = Handshaker(identity, self._own_record.record, entropy=entropy, wall_clock=wall_clock, now=now)
         self._connector = Connector(self._known, handshaker, entropy=entropy, now=now)
@@ -90,7 +88,7 @@ class Mesh:
         for refused, error in self._trust.refused:
             self._notice(ERROR, f"the saved trust in {refused.fingerprint} is ignored: {error}")
         self._link.publish(self._own_record.record, now)
-        self._reflexive.set_servers(self._link.stun_servers, now)
+        self._presence.set_servers(self._link.stun_servers, now)
         self._link.start(now)
         self._tell_link(now)
         self._connector.start(now)
@@ -123,20 +121,19 @@ class Mesh:
         return self._trust.all()
 
     def peers(self) -> list[PeerStatus]:
-        return [self._status(peer) for peer in self._trust.all()]
+        return [
+            peer_status(peer, self._connector.get(peer.fingerprint.peer_id), self._tunnels)
+            for peer in self._trust.all()
+        ]
 
     def link(self) -> LinkStatus:
-        return self._link.status(self._reflexive.endpoints)
+        return self._link.status(self._presence.reflexive)
 
     @property
     def drops(self) -> Mapping[str, int]:
         """How often something was ignored, by reason, over all parts."""
-        parts = (self._connector.drops, self._tunnels.drops, self._reflexive.drops, self._link.drops)
-        merged = Counter(self._drops)
-        for part in parts:
-            merged.update(part)
-        merged.update({reason.value: count for reason, count in self._connector.handshaker.drops.items() if count})
-        return merged
+        parts = [self._drops, self._connector.drops, self._tunnels.drops, self._presence.drops, self._link.drops]
+        return merge_drops(parts, self._connector.handshaker.drops)
 
     # From the engine.
 
@@ -144,7 +141,7 @@ class Mesh:
         """A datagram that is neither WireGuard's nor a relay's. Never raises; see `drops`."""
         match classify(data):
             case DatagramKind.STUN:
-                self._reflexive.receive_datagram(data, source, now)
+                self._presence.receive_stun(data, source, now)
             case DatagramKind.CONTROL if data[0] in (ControlType.PROBE, ControlType.PROBE_REPLY):
                 self._tunnels.receive_datagram(data, source, now)
             case DatagramKind.CONTROL if data[0] in (ControlType.SESSION, ControlType.SESSION_MISSING):
@@ -196,8 +193,10 @@ class Mesh:
     def peer_found(self, peer: PeerID, record: SignedRecord | None, record_id: bytes, hints: Hints, now: float) -> None:
         """`record` is None when the one that we hold is still the newest."""
         if peer == self._identity.peer_id:
-            self._own_record_found(record, now)
-        self._finder.peer_found(peer, record, record_id, hints)
+            self._finder.answered(peer)
+            self._own_record_found(record, record_id, now)
+        else:
+            self._finder.peer_found(peer, record, record_id, hints)
         self._drain(now)
 
     def peer_not_found(self, peer: PeerID, now: float) -> None:
@@ -268,6 +267,9 @@ class Mesh:
 
     def look_up(self, peer: PeerID, now: float) -> None:
         """Any peer, trusted or not. Answered by LookedUp."""
+        if peer == self._identity.peer_id:
+            self._out.append(LookedUp(peer, self._own_record.record, "cache", self._link.updates_open))
+            return
         known = self._connector.get(peer)
         self._finder.look_up(
             peer,
@@ -279,15 +281,8 @@ class Mesh:
 
     def local_endpoints_changed(self, endpoints: Sequence[Endpoint], now: float) -> None:
         """Our addresses, each with the engine's UDP port, the best first."""
-        chosen = tuple(dict.fromkeys(endpoints))
-        if chosen == self._host_endpoints:
-            return
-        first_time = not self._host_endpoints
-        self._host_endpoints = chosen
-        if not first_time:
-            self._reflexive.network_changed(now)
+        if self._presence.set_host_endpoints(endpoints, now):
             self._tunnels.network_changed(now)
-        self._endpoints_changed(now)
         self._drain(now)
 
     def stop(self, now: float) -> None:
@@ -306,7 +301,7 @@ class Mesh:
             self._link.handle_timeout(now)
             self._connector.handle_timeout(now)
             self._tunnels.handle_timeout(now)
-            self._reflexive.handle_timeout(now)
+            self._presence.handle_timeout(now)
             self._drain(now)
             due_at = self.next_timeout()
             if due_at is None or now < due_at:
@@ -317,9 +312,8 @@ class Mesh:
             self._link.next_timeout(),
             self._connector.next_timeout(),
             self._tunnels.next_timeout(),
-            self._reflexive.next_timeout(),
+            self._presence.next_timeout(),
             self._saving.next_timeout(),
-            self._own_record.next_timeout(),
         )
         return min((at for at in deadlines if at is not None), default=None)
 
@@ -328,7 +322,6 @@ class Mesh:
 
     def _drain(self, now: float) -> None:
         """Until no part has anything to say to another."""
-        self._renew_record_if_due(now)
         busy = True
         while busy:
             busy = self._drain_tunnels(now)
@@ -341,13 +334,10 @@ class Mesh:
             while (from_finder := self._finder.poll()) is not None:
                 self._finder_output(from_finder, now)
                 busy = True
-            self._reflexive.keep_fresh(self._config.mode is Mode.PUBLIC or self._connector.connecting, now)
-            while (from_reflexive := self._reflexive.poll()) is not None:
+            self._presence.set_connecting(self._connector.connecting, now)
+            while (from_presence := self._presence.poll()) is not None:
+                self._presence_output(from_presence, now)
                 busy = True
-                if isinstance(from_reflexive, ReflexiveChanged):
-                    self._endpoints_changed(now)
-                else:
-                    self._out.append(from_reflexive)
         if self._saving.is_due(now):
             self._save(now)
 
@@ -375,9 +365,7 @@ class Mesh:
     def _tunnel_output(self, output: TunnelOutput, now: float) -> None:
         match output:
             case TunnelLost(peer=peer, path=path):
-                reason = f"no answer from {path}"
-                self._out.append(PeerDisconnected(peer, reason))
-                self._connector.disconnected(peer, reason, now)
+                self._disconnected(peer, f"no answer from {path}", now)
             case TunnelMoved(peer=peer, path=path):
                 self._known.reached(peer, path)
                 self._saving.cache_changed()
@@ -396,16 +384,28 @@ class Mesh:
                 if not self._link.online:
                     self._finder.link_lost(self._link.reason)
                 self._tell_link(now)
-                self._reflexive.set_servers(self._link.stun_servers, now)
+                self._presence.set_servers(self._link.stun_servers, now)
             case UpdatesOpened():
                 self._subscribe()
                 self._send_hints()
                 self._tell_link(now)
             case DirectoryAccepted():
                 self._save(now)
-                self._reflexive.set_servers(self._link.stun_servers, now)
+                self._presence.set_servers(self._link.stun_servers, now)
             case RecordOutrun():
                 self._finder.need(self._identity.peer_id, self._own_record.record.record_id[:HAVE_BYTES])
+            case _:
+                self._out.append(output)
+
+    def _presence_output(self, output: PresenceOutput, now: float) -> None:
+        match output:
+            case EndpointsChanged():
+                self._connector.own_endpoints_changed(self._presence.endpoints, now)
+                self._send_hints()
+            case RecordRenewed():
+                self._save(now)
+                self._connector.handshaker.own_record_changed(self._own_record.record)
+                self._link.publish(self._own_record.record, now)
             case _:
                 self._out.append(output)
 
@@ -413,9 +413,11 @@ class Mesh:
         match output:
             case Found(peer=peer, hints=hints, failure=failure):
                 self._connector.looked_up(peer, hints=hints, failure=failure, now=now)
-            case SaveRecord():
+            case SaveRecord(record=record):
                 self._saving.cache_changed()
                 self._out.append(output)
+                if record.record.revoked and self._tunnels.remove(record.peer_id):
+                    self._disconnected(record.peer_id, "it has revoked its identity", now)
             case _:
                 self._out.append(output)
 
@@ -442,43 +444,25 @@ class Mesh:
         for sequence in self._waiting_pings.pop(session.peer, []):
             self._tunnels.ping(session.peer, sequence, now)
 
-    def _own_record_found(self, record: SignedRecord | None, now: float) -> None:
-        """The backbone holds a record of ours that we have forgotten: ours must have a higher number."""
-        if record is None or record.record.sequence < self._own_record.sequence:
-            return
-        try:
-            record.verify()
-            self._own_record.renew(now, above=record.record.sequence)
-        except ValueError as error:
-            self._notice(ERROR, f"our record can't be published: {error}")
-            return
-        self._use_new_record(now)
+    def _disconnected(self, peer: PeerID, reason: str, now: float) -> None:
+        self._drain_tunnels(now)
+        self._out.append(PeerDisconnected(peer, reason))
+        self._connector.disconnected(peer, reason, now)
 
-    def _renew_record_if_due(self, now: float) -> None:
-        if self._own_record.is_due(now):
+    def _own_record_found(self, record: SignedRecord | None, record_id: bytes, now: float) -> None:
+        """What the backbone holds of ours: this very record, or one that we have forgotten and must outdo."""
+        if record_id == self._own_record.record.record_id:
+            self._link.publication_confirmed()
+        elif record is not None and record.peer_id == self._identity.peer_id:
             try:
-                self._own_record.renew(now)
-            except ValueError as error:
-                self._notice(ERROR, f"our record can't be renewed: {error}")
-                return
-            self._use_new_record(now)
-
-    def _use_new_record(self, now: float) -> None:
-        self._save(now)
-        self._connector.handshaker.own_record_changed(self._own_record.record)
-        self._link.publish(self._own_record.record, now)
-
-    def _endpoints_changed(self, now: float) -> None:
-        """What is outside of our NAT comes first: a far peer needs it, and a near one tries the rest as well."""
-        own = tuple(dict.fromkeys([*self._reflexive.endpoints, *self._host_endpoints]))
-        self._own_record.set_endpoints(own)
-        self._connector.own_endpoints_changed(own, now)
-        self._send_hints()
-        self._renew_record_if_due(now)
+                record.verify()
+            except RecordRefused:
+                self._drops["record: forged record of our own"] += 1
+            else:
+                self._presence.outdo(record.record.sequence, now)
 
     def _send_hints(self) -> None:
-        endpoints = self._own_record.publishable if self._config.mode is Mode.PUBLIC else ()
-        self._link.send(SetHints(endpoints=[endpoint.encode() for endpoint in endpoints[:MAX_HINT_ENDPOINTS]]))
+        self._link.send(SetHints(endpoints=[endpoint.encode() for endpoint in self._presence.hints]))
 
     def _subscribe(self) -> None:
         """Who was reached last comes first; the rest is found by look-ups."""
@@ -489,24 +473,7 @@ class Mesh:
 
     def _tell_link(self, now: float) -> None:
         self._connector.link_changed(
-            online=self._link.online, updates_open=self._link.updates_open, reason=self._link.reason, now=now
-        )
-
-    def _status(self, trusted: TrustedPeer) -> PeerStatus:
-        peer_id = trusted.fingerprint.peer_id
-        peer = self._connector.get(peer_id)
-        path = self._tunnels.status(peer_id)
-        return PeerStatus(
-            peer_id,
-            trusted.fingerprint,
-            trusted.name,
-            PeerState.IDLE if peer is None else peer.state,
-            None if path is None else path.path,
-            None if path is None else path.rtt_s,
-            None if path is None else path.probed_at,
-            None if path is None else self._tunnels.handshake_s(peer_id),
-            self._tunnels.wireguard_key(peer_id),
-            "" if peer is None else peer.reason,
+            LinkView(self._link.online, self._link.updates_open, self._link.pending, self._link.reason), now
         )
 
     def _check_trusted(self, peer: PeerID) -> None:

@@ -61,11 +61,11 @@ class OwnRecord:
         """
         wall = min(max(0, int(self._wall_clock())), _MAX_WALL_S)
         sequence = max(self.sequence + 1, above + 1, wall * 1000)
+        self._renewed_at = now
+        self._endpoints = self._wanted
         if sequence >= REVOKED_SEQUENCE:
-            self._renewed_at = now
             raise ValueError("the identity was revoked")
         self.sequence = sequence
-        self._endpoints = self._wanted
         public = self._config.mode is Mode.PUBLIC
         payload = PeerRecord(
             public=self._identity.public,
@@ -79,7 +79,6 @@ class OwnRecord:
             endpoints=self._endpoints,
         )
         self.record = payload.sign(self._identity)
-        self._renewed_at = now
         return self.record
 
     def is_due(self, now: float) -> bool:

@@ -128,7 +128,7 @@ async def _read(request: Request, route: Route[Any, Any]) -> Any:
         return None
     try:
         return msgspec.json.decode(body, type=route.request)
-    except msgspec.MsgspecError as error:
+    except schema.NOT_UNDERSTOOD as error:
         raise ControlError(ErrorCode.USAGE, f"the request is not legal: {error}", "see docs/spec/control.md") from None
 
 

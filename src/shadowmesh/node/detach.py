@@ -44,7 +44,7 @@ def start(run: Callable[[Ready], None], log: Path) -> schema.UpDocument:
             error = msgspec.json.decode(outcome["error"], type=schema.Error)
             raise ControlError(ErrorCode.of_slug(error.code), error.problem, error.remedy)
         return msgspec.json.decode(report, type=schema.UpDocument)
-    except msgspec.MsgspecError:
+    except schema.NOT_UNDERSTOOD:
         raise ControlError(
             ErrorCode.FAILED, f"the daemon ended, or was not ready within {READY_TIMEOUT_S:g} s", f"see {log}"
         ) from None

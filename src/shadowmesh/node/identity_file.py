@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from shadowmesh.control.home import Home
+from shadowmesh.control.schema import NOT_UNDERSTOOD
 from shadowmesh.files import durable
 from shadowmesh.identity import key_file
 from shadowmesh.identity.keys import Identity
@@ -67,7 +68,7 @@ def facts(home: Home) -> KeyFileFacts:
     try:
         named = msgspec.json.decode(data, type=_Named)
         return KeyFileFacts(Fingerprint.parse(named.fingerprint), key_file.is_sealed(data))
-    except (msgspec.MsgspecError, DecodeError) as error:
+    except (*NOT_UNDERSTOOD, DecodeError) as error:
         raise _damaged(home, error) from None
 
 

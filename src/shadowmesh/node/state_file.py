@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from shadowmesh.control.schema import MAX_NAME_LENGTH
+from shadowmesh.control.schema import MAX_NAME_LENGTH, NOT_UNDERSTOOD
 from shadowmesh.identity.names import Fingerprint
 from shadowmesh.mesh.state import SavedState, TrustedPeer
 from shadowmesh.records.cache_entry import CacheEntry
@@ -48,7 +48,7 @@ def decode(data: bytes) -> SavedState:
         raise DecodeError(f"state file: more than {MAX_STATE_BYTES} bytes")
     try:
         document = msgspec.json.decode(data, type=_State)
-    except msgspec.MsgspecError as error:
+    except NOT_UNDERSTOOD as error:
         raise DecodeError(f"state file: {error}") from None
     return SavedState(
         trusted=tuple(TrustedPeer(Fingerprint.parse(peer.fingerprint), peer.name) for peer in document.trusted),

@@ -267,7 +267,8 @@ class UpdatesInProcess:
         return self._from_server.empty()
 
 
-def record_of(identity: Identity, *, sequence: int = 1, issued_at: int, ttl_s: int = 3600, **fields: Any) -> SignedRecord:
+def record_of(
+    identity: Identity, *, sequence: int = 1, issued_at: int, ttl_s: int = 3600, **fields: Any
+) -> SignedRecord:
     wireguard_key = fields.pop("wireguard_key", bytes(32))
     return PeerRecord(identity.public, sequence, issued_at, ttl_s, wireguard_key, **fields).sign(identity)
-

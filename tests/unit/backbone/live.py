@@ -13,6 +13,7 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import uvicorn
+from tests.unit.backbone.world import UNLIMITED
 
 from shadowmesh.backbone import sockets
 from shadowmesh.backbone.config import BackboneConfig
@@ -20,7 +21,6 @@ from shadowmesh.backbone.data_folder import DataFolder
 from shadowmesh.backbone.limits.rates import Rates
 from shadowmesh.backbone.server import RunOptions, uvicorn_config
 from shadowmesh.backbone.services import open_services
-from tests.unit.backbone.world import UNLIMITED
 
 
 @dataclass
@@ -44,9 +44,7 @@ def live_server(folder: Path, *, rates: Rates = UNLIMITED) -> Iterator[LiveServe
         services = await open_services(data, data.load_or_make_identity(os.urandom), config, time.time, os.urandom)
         running = uvicorn.Server(uvicorn_config(RunOptions(folder, "127.0.0.1", port, config), services))
         task = asyncio.create_task(running.serve([listening]))
-        while not running.started:
-            await asyncio.sleep(0.01)
-        started.set()
+        started.set()  # the socket listens already: a client that comes too early waits in its backlog
         await asyncio.to_thread(server._stop.wait)
         running.should_exit = True
         await task

@@ -4,10 +4,10 @@ import stat
 from pathlib import Path
 
 import pytest
+from tests.unit.backbone.world import seeded
 
 from shadowmesh.backbone.data_folder import DataFolder
 from shadowmesh.backbone.errors import CannotStart
-from tests.unit.backbone.world import seeded
 
 
 def test_the_identity_is_made_once_and_private(tmp_path: Path) -> None:

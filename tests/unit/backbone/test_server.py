@@ -23,13 +23,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from tests.unit.backbone.client import Client, OverHttp, record_of
 
 from shadowmesh.backbone_protocol.updates import MAX_MESSAGE_BYTES, Subscribe, Update, decode_server_message, encode
 from shadowmesh.identity.names import Fingerprint
 from shadowmesh.records.directory import SignedDirectory
 from shadowmesh.wire import stun
 from shadowmesh.wire.endpoint import Endpoint
-from tests.unit.backbone.client import Client, OverHttp, record_of
 
 COMMAND = [sys.executable, "-c", "from shadowmesh.cli.backbone import app; app()"]
 PORTS = ["--listen", "127.0.0.1:0", "--stun-port", "0", "--stun-port-2", "0"]
@@ -104,24 +104,6 @@ def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
         assert "Address already in use" in line
 
 
-@pytest.mark.parametrize(
-    ("options", "part"),
-    [
-        (["--listen", "nonsense"], "HOST:PORT"),
-        (["--region", "atlantis"], "not a region"),
-        (["--url", "ftp://x"], "https://host"),
-        (["--tls-cert", "/nonexistent"], "both"),
-        (["--tls-cert", "/nonexistent", "--tls-key", "/nonexistent"], "/nonexistent"),
-        (["--behind-proxy", "everything"], "everything"),
-        (["--stun-listen", "203.0.113.77"], "STUN"),
-        (["--stun-address", "name"], "name"),
-    ],
-)
-def test_what_is_wrong_with_an_option_is_one_line(tmp_path: Path, options: list[str], part: str) -> None:
-    ports = PORTS[2:] if "--listen" in options else PORTS
-    assert part in failure("--data", str(tmp_path), *ports, *options)
-
-
 @contextmanager
 def process(data: Path, *options: str) -> Iterator[tuple[subprocess.Popen[bytes], dict[str, str]]]:
     command = [*COMMAND, "run", "--data", str(data), *PORTS, "--json", *options]
@@ -156,7 +138,6 @@ def environment() -> dict[str, str]:
 
 def ask_stun(server: Endpoint) -> Endpoint:
 
-
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own:
         own.settimeout(5)
         own.sendto(stun.encode_binding_request(b"transaction!"), server.pair)
@@ -183,8 +164,6 @@ def make_certificate(folder: Path) -> tuple[Path, Path]:
     files = folder / "certificate.pem", folder / "key.pem"
     files[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     files[1].write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return files

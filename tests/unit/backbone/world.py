@@ -9,6 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from starlette.types import ASGIApp
+from tests.unit.backbone.client import Client, InProcess
+
 from shadowmesh.backbone.app import create_app
 from shadowmesh.backbone.config import BackboneConfig
 from shadowmesh.backbone.data_folder import DataFolder
@@ -16,9 +19,6 @@ from shadowmesh.backbone.limits.rates import Rate, Rates
 from shadowmesh.backbone.services import Services, open_services
 from shadowmesh.identity.keys import Identity
 from shadowmesh.wire.entropy import Entropy
-from starlette.types import ASGIApp
-
-from tests.unit.backbone.client import Client, InProcess
 
 START = 1_790_000_000.0
 PLENTY = Rate(1e6, 1_000_000)
@@ -38,7 +38,7 @@ class SettableClock:
 
 def seeded(seed: int) -> Entropy:
     """A stream that is the same for the same seed."""
-    return random.Random(seed).randbytes
+    return random.Random(seed).randbytes  # noqa: S311 - a test must be repeatable
 
 
 @dataclass
@@ -90,4 +90,3 @@ async def world(
 def limited(**rates: Rate) -> Rates:
     """Only these limits."""
     return replace(UNLIMITED, **rates)
-

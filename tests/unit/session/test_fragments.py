@@ -1,8 +1,11 @@
+import json
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.session.session_vectors import PATH
 
 from shadowmesh.session.fragments import (
     FRAGMENT_BYTES,
@@ -17,6 +20,7 @@ from shadowmesh.session.limits import MAX_MESSAGE_BYTES
 from shadowmesh.wire.errors import DecodeError
 from shadowmesh.wire.transmit import MAX_DATAGRAM_BYTES
 
+VECTORS = json.loads(PATH.read_text())
 lengths = st.integers(1, MAX_MESSAGE_BYTES)
 
 
@@ -105,6 +109,35 @@ def test_a_request_asks_for_a_flight_whatever_its_cid() -> None:
     request = MissingRequest(flight, (0,))
     assert request.asks_for(Flight(flight.message, b"another!", flight.message_id, flight.length))
     assert not request.asks_for(Flight(flight.message, flight.cid, bytes(8), flight.length))
+
+
+@pytest.mark.parametrize("vector", VECTORS["fragments"])
+def test_the_specs_fragments_decode_and_encode(vector: dict[str, Any]) -> None:
+    datagram = bytes.fromhex(vector["datagram"])
+    fragment = Fragment.decode(datagram)
+    assert fragment == Fragment(_flight(vector), vector["index"], bytes.fromhex(vector["payload"]))
+    assert fragment.flight.total == vector["total"]
+    assert fragment.encode() == datagram
+
+
+@pytest.mark.parametrize("vector", VECTORS["fragments_refused"], ids=lambda vector: vector["why"])
+def test_the_specs_malformed_fragments_are_refused(vector: dict[str, str]) -> None:
+    with pytest.raises(DecodeError):
+        Fragment.decode(bytes.fromhex(vector["datagram"]))
+
+
+@pytest.mark.parametrize("vector", VECTORS["missing_requests"])
+def test_the_specs_requests_decode_and_encode(vector: dict[str, Any]) -> None:
+    datagram = bytes.fromhex(vector["datagram"])
+    request = MissingRequest.decode(datagram)
+    assert request == MissingRequest(_flight(vector), tuple(vector["missing"]))
+    assert request.encode(padded=vector["padded"]) == datagram
+
+
+def _flight(vector: dict[str, Any]) -> Flight:
+    return Flight(
+        vector["message"], bytes.fromhex(vector["cid"]), bytes.fromhex(vector["message_id"]), vector["length"]
+    )
 
 
 def _three() -> CutMessage:

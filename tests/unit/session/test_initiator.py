@@ -165,6 +165,18 @@ def test_an_answer_with_a_wrong_key_does_not_end_the_attempt() -> None:
     assert a.session.psk == b.session.psk
 
 
+def test_after_a_good_answer_no_other_is_kept_or_asked_for() -> None:
+    world = World()
+    a, b = world.pair()
+    world.lose = lambda sent: sent.message == 3
+    world.connect(a, b)
+    flight1 = _flight1(world)
+    world.run(0.05)
+    world.inject(flight2(flight1, named=2, signer=2)[0], b.endpoints[0], a)
+    assert a.handshaker.reassembly_bytes == 0
+    assert a.handshaker.drops[DropReason.REPLAYED] == 1
+
+
 def test_when_only_wrong_keys_answer_the_reason_says_so() -> None:
     world = World()
     a, b = world.pair()

@@ -1,6 +1,13 @@
+import hashlib
+import hmac
+import json
+from typing import Any
+
 import pytest
 from tests.unit.session.harness import identity
+from tests.unit.session.session_vectors import PATH, build
 
+from shadowmesh.identity.keys import Identity
 from shadowmesh.identity.names import Fingerprint
 from shadowmesh.session import keys
 from shadowmesh.session.drops import Dropped
@@ -93,3 +100,46 @@ def test_sealed_bytes_open_with_the_same_key_and_transcript_only() -> None:
 def test_keys_are_not_printed() -> None:
     final = FinalKeys.derive(SECRET, TRANSCRIPT, LOW, HIGH)
     assert repr(final) == "FinalKeys()"
+
+
+def test_the_vectors_are_what_the_code_makes() -> None:
+    assert json.loads(PATH.read_text()) == build()
+
+
+def test_the_key_schedule_is_that_of_the_spec() -> None:
+    """The formulas of docs/spec/session.md, section 5, written out once more with nothing but HMAC and SHA-256."""
+    vector = {name: bytes.fromhex(text) for name, text in _key_schedule().items() if isinstance(text, str)}
+    ids_and_keys = b"\xa0" * 20 + b"\xb0" * 20 + b"\xa1" * 32 + b"\xb1" * 32
+    for name, transcript, info in [
+        ("k2", "h2", b"shadowmesh/v1/session/k2"),
+        ("k3", "h3", b"shadowmesh/v1/session/k3"),
+        ("k3_record", "h3", b"shadowmesh/v1/session/k3/record"),
+        ("k4", "h4", b"shadowmesh/v1/session/k4"),
+        ("psk", "h4", b"shadowmesh/v1/psk" + ids_and_keys),
+        ("probe_key", "h4", b"shadowmesh/v1/probe" + ids_and_keys),
+    ]:
+        assert vector[name] == _hkdf(vector["shared_secret"], vector[transcript], info), name
+    finished_key = _hkdf(vector["shared_secret"], vector["h4"], b"shadowmesh/v1/session/finished")
+    assert vector["finished"] == hmac.digest(finished_key, vector["h4"], "sha256")
+    assert vector["responder_statement"] == vector["h2"] + b"\1\0\1" + b"\xa0" * 32 + vector["claim"]
+    both = b"\xb0" * 32 + b"\xa0" * 32
+    assert vector["initiator_statement"] == vector["h3"] + b"\1\0\1" + both + vector["claim"] + b"\xa1" * 32
+
+
+def test_mac1_and_the_first_transcript_are_those_of_the_spec() -> None:
+    vector = json.loads(PATH.read_text())["message1"]
+    bound = bytes.fromhex(vector["message"])[:2384]
+    public_key = Identity(bytes.fromhex(vector["responder_seed"])).public.public_key
+    mac1_key = hashlib.sha256(b"mac1" + public_key).digest()
+    assert hmac.digest(mac1_key, bound, "sha256")[:16].hex() == vector["mac1"]
+    start = b"shadowmesh/v1/session\1\0\1" + hashlib.sha256(public_key).digest()
+    assert hashlib.sha256(start + bound).hexdigest() == vector["h1"]
+
+
+def _key_schedule() -> dict[str, Any]:
+    vectors: dict[str, Any] = json.loads(PATH.read_text())["key_schedule"]
+    return vectors
+
+
+def _hkdf(secret: bytes, salt: bytes, info: bytes) -> bytes:
+    return hmac.digest(hmac.digest(salt, secret, "sha256"), info + b"\1", "sha256")

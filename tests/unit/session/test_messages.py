@@ -1,13 +1,16 @@
+import json
 from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.session.harness import record
+from tests.unit.session.session_vectors import PATH
 
 from shadowmesh.identity.names import PeerID
 from shadowmesh.records.peer_record import MAX_RECORD_BYTES
 from shadowmesh.session.fragments import cut
+from shadowmesh.session.kem import DecapsulationKey
 from shadowmesh.session.messages import (
     M1_BYTES,
     M2_BYTES,
@@ -132,3 +135,17 @@ def test_a_claim_names_the_record_and_its_wireguard_key() -> None:
 def test_signatures_and_keys_are_not_printed() -> None:
     proof = ResponderProof(Claim(bytes(8), 1, bytes(32)), b"Z" * 4627)
     assert "Z" not in repr(proof)
+
+
+def test_message1_of_the_spec_follows_from_its_seeds() -> None:
+    vector = json.loads(PATH.read_text())["message1"]
+    message = Message1.decode(bytes.fromhex(vector["message"]))
+    key = DecapsulationKey(bytes.fromhex(vector["kem_seed"])).encapsulation_key
+    assert message == Message1(
+        bytes.fromhex(vector["cid"]),
+        bytes.fromhex(vector["nonce"]),
+        key,
+        vector["suite"],
+        bytes.fromhex(vector["mac1"]),
+    )
+    assert [datagram.hex() for datagram in cut(1, message.cid, message.encode()).datagrams] == vector["datagrams"]

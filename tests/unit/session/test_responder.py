@@ -241,10 +241,18 @@ def test_a_bad_signature_ends_the_handshake_so_that_each_costs_a_new_one() -> No
         (record(3), Claim.of(record(3))),
         (record(1), Claim.of(record(3))),
         (record(1), replace(Claim.of(record(1)), wireguard_key=b"x" * 32)),
+        (record(1), Claim(b"newerone", 5, b"x" * 32)),
         (record(1, ttl_s=1), Claim.of(record(1, ttl_s=1))),
         (record(1, sequence=2**64 - 1), Claim.of(record(1, sequence=2**64 - 1))),
     ],
-    ids=["of another key", "not the one claimed", "with another wireguard key", "expired", "revoked"],
+    ids=[
+        "of another key",
+        "not the one claimed",
+        "with another wireguard key",
+        "older than the claim",
+        "expired",
+        "revoked",
+    ],
 )
 def test_a_record_that_must_not_be_believed_is_refused(sent: SignedRecord, claim: Claim) -> None:
     world, b = _responder()

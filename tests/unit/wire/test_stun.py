@@ -42,9 +42,7 @@ VECTORS = [
     (RESPONSE_V4, stun.StunMessage(stun.StunKind.SUCCESS, TXID, Endpoint.of("192.0.2.1", 32853), True)),
     (
         RESPONSE_V6,
-        stun.StunMessage(
-            stun.StunKind.SUCCESS, TXID, Endpoint.of("2001:db8:1234:5678:11:2233:4455:6677", 32853), True
-        ),
+        stun.StunMessage(stun.StunKind.SUCCESS, TXID, Endpoint.of("2001:db8:1234:5678:11:2233:4455:6677", 32853), True),
     ),
 ]
 ENDPOINTS = st.builds(Endpoint, st.ip_addresses(), st.integers(1, 65535))
@@ -88,7 +86,10 @@ def test_a_request_comes_back(fingerprint: bool, length: int) -> None:
 
 @given(st.binary(max_size=600))
 def test_random_bytes_only_raise_decode_error(data: bytes) -> None:
-    for candidate in (data, stun.encode_binding_request(TXID)[:2] + len(data).to_bytes(2, "big") + REQUEST[4:20] + data):
+    for candidate in (
+        data,
+        stun.encode_binding_request(TXID)[:2] + len(data).to_bytes(2, "big") + REQUEST[4:20] + data,
+    ):
         try:
             stun.decode(candidate)
         except DecodeError:

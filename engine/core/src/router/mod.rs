@@ -83,6 +83,7 @@ pub struct PeerSnapshot {
 #[derive(Debug)]
 pub struct Router {
     interface: Interface,
+    own: Vec<IpAddr>,
     drops: Arc<Drops>,
     peers: PeerTable,
     unrouted: Unrouted,
@@ -90,9 +91,11 @@ pub struct Router {
 }
 
 impl Router {
-    pub fn new(interface: Interface, drops: Arc<Drops>) -> Self {
+    /// `own`: the only addresses that packets of peers are let through to.
+    pub fn new(interface: Interface, own: Vec<IpAddr>, drops: Arc<Drops>) -> Self {
         Self {
             interface,
+            own,
             drops,
             peers: PeerTable::default(),
             unrouted: Unrouted::default(),
@@ -362,6 +365,9 @@ impl Router {
         let ip = IpHeader::parse(&arena[at..at + length]).ok_or(DropReason::MalformedPacket)?;
         if self.peers.route(ip.source) != Some(slot) {
             return Err(DropReason::SourceNotAllowed);
+        }
+        if !self.own.contains(&ip.destination) {
+            return Err(DropReason::DestinationNotOwn);
         }
         if let Some(peer) = self.peers.get_mut(slot) {
             peer.rx_packets += 1;

@@ -19,7 +19,6 @@ class CloseReason(Enum):
     TOKEN_OVER = (4001, "the token has expired or was revoked")
     TOO_SLOW = (4002, "the peer does not read what is sent to it")
     TOO_MANY_MESSAGES = (4003, "too many messages")
-    SHUTDOWN = (1012, "the server stops")
 
     def __init__(self, code: int, text: str) -> None:
         self.code = code

@@ -71,7 +71,3 @@ class Hub:
 
     def has_subscribers(self, peer: PeerID) -> bool:
         return peer in self._subscribers
-
-    def close_all(self, reason: CloseReason) -> None:
-        for connection in list(self._connections.values()):
-            connection.close(reason)

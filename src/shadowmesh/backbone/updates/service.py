@@ -50,7 +50,12 @@ class Updates:
         connection = Connection(peer)
         self._hub.add(connection)
         self._presence.connected(peer)
-        await self._announce(peer)
+        try:
+            await self._announce(peer)
+        except BaseException:
+            self._hub.remove(connection)
+            self._presence.disconnected(peer)
+            raise
         return connection
 
     async def disconnect(self, connection: Connection) -> None:

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
+from tests.unit.backbone.client import Client, Refusal, record_of
+from tests.unit.backbone.world import world
 
 from shadowmesh.backbone.auth.proofs import ProofChecker
 from shadowmesh.backbone.errors import Refused
 from shadowmesh.backbone_protocol.problems import Problem
 from shadowmesh.backbone_protocol.proof import PROOF_HEADER, Proof
-from tests.unit.backbone.client import Client, Refusal, record_of
-from tests.unit.backbone.world import world
 
 RENEW = "/v1/auth/renew"
 

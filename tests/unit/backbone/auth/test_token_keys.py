@@ -4,11 +4,11 @@ import stat
 from pathlib import Path
 
 import pytest
+from tests.unit.backbone.world import SettableClock, seeded
 
 from shadowmesh.backbone.auth.token_keys import TokenKeys
 from shadowmesh.backbone.errors import CannotStart
 from shadowmesh.identity.names import PeerID
-from tests.unit.backbone.world import SettableClock, seeded
 
 DAY_S = 86_400
 ISSUER = PeerID(b"i" * 20)

@@ -9,13 +9,13 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from joserfc import jwt
 from joserfc.jwk import OctKey, RSAKey
+from tests.unit.backbone.world import SettableClock, seeded
 
 from shadowmesh.backbone.auth.token_keys import TokenKeys
 from shadowmesh.backbone.auth.tokens import TOKEN_LIFETIME_S, Tokens
 from shadowmesh.backbone.errors import Refused
 from shadowmesh.backbone_protocol.problems import Problem
 from shadowmesh.identity.names import PeerID
-from tests.unit.backbone.world import SettableClock, seeded
 
 ISSUER, PEER = PeerID(b"i" * 20), PeerID(b"p" * 20)
 KEY = b"k" * 32

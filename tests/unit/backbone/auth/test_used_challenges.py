@@ -1,12 +1,12 @@
 """A challenge is used once, and remembered for as long as it could be used again."""
 
 import pytest
+from tests.unit.backbone.world import SettableClock
 
 from shadowmesh.backbone.auth.challenges import CHALLENGE_LIFETIME_S
 from shadowmesh.backbone.auth.used_challenges import UsedChallenges
 from shadowmesh.backbone.errors import Refused
 from shadowmesh.backbone_protocol.problems import Problem
-from tests.unit.backbone.world import SettableClock
 
 
 def test_the_second_use_is_a_replay_until_the_last_second() -> None:

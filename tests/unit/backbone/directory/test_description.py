@@ -47,8 +47,18 @@ def test_the_authority_of_a_url(url: str, authority: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["", "eu.test", "ftp://eu.test", "https://", "https://eu.test/path", "https://eu.test?x", "https://u@eu.test",
-     "https://eu.test:99999", "https://" + "x" * 200, "https://ü.test"],
+    [
+        "",
+        "eu.test",
+        "ftp://eu.test",
+        "https://",
+        "https://eu.test/path",
+        "https://eu.test?x",
+        "https://u@eu.test",
+        "https://eu.test:99999",
+        "https://" + "x" * 200,
+        "https://ü.test",
+    ],
 )
 def test_what_is_no_url_of_a_server_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r".+"):

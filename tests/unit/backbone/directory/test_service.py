@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
+from tests.unit.backbone.world import SettableClock
 
 from shadowmesh.backbone.directory.service import DirectoryService
 from shadowmesh.backbone.errors import CannotStart
 from shadowmesh.identity.keys import Identity
 from shadowmesh.records.directory import MAX_DIRECTORY_AGE_S, BackboneNode, Directory, SignedDirectory
-from tests.unit.backbone.world import SettableClock, world
 
 US, OTHER = Identity(b"1" * 32), Identity(b"2" * 32)
 
@@ -81,18 +81,6 @@ def test_a_damaged_file_stops_the_start(tmp_path: Path) -> None:
     (tmp_path / "directory.cose").write_bytes(b"garbage")
     with pytest.raises(CannotStart, match=r"directory\.cose"):
         make(tmp_path, SettableClock())
-
-
-async def test_the_directory_is_fetched_once_a_version(tmp_path: Path) -> None:
-    async with world(tmp_path) as w:
-        transport = w.transport()
-        first = await transport.request("GET", "/v1/directory", {}, None)
-        assert first.headers["content-type"] == "application/cose"
-        SignedDirectory.decode(first.body).accept([w.identity.fingerprint], now=w.clock.now)
-        again = await transport.request("GET", "/v1/directory", {"if-none-match": first.headers["etag"]}, None)
-        assert (again.status, again.body) == (304, b"")
-        other = await transport.request("GET", "/v1/directory", {"if-none-match": '"1"'}, None)
-        assert other.body == first.body
 
 
 def make(folder: Path, clock: SettableClock, url: str = "https://us.test") -> DirectoryService:

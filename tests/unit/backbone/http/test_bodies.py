@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
+from tests.unit.backbone.world import world
 
 from shadowmesh.backbone_protocol.body import CBOR_MEDIA_TYPE, JSON_MEDIA_TYPE
 from shadowmesh.backbone_protocol.problems import Problem
-from tests.unit.backbone.world import world
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,11 @@ import logging
 from pathlib import Path
 
 import pytest
+from tests.unit.backbone.world import world
 
 from shadowmesh.backbone.http.problems import problem_response, refusal
 from shadowmesh.backbone.registry.service import Registry
 from shadowmesh.backbone_protocol.problems import Problem
-from tests.unit.backbone.world import world
 
 
 async def test_unknown_paths_and_methods_are_problems_too(tmp_path: Path) -> None:

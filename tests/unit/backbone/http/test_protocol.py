@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.unit.backbone.live import LiveServer, live_server
 
 from shadowmesh.backbone.http import protocol
-from tests.unit.backbone.live import LiveServer, live_server
 
 
 @pytest.fixture
@@ -18,10 +18,8 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LiveServ
 
 
 def test_a_head_that_never_ends_is_cut_off(server: LiveServer) -> None:
-    with connection(server) as own:
-        with pytest.raises(OSError, match=r"reset|Broken pipe"):
-            for _ in range(10_000):
-                own.sendall(b"GET / HTTP/1.1\r\n" if _ == 0 else b"X-Filler: " + b"x" * 1000 + b"\r\n")
+    with connection(server) as own, pytest.raises(OSError, match=r"reset|Broken pipe"):
+        flood(own, b"GET / HTTP/1.1\r\n", b"X-Filler: " + b"x" * 1000 + b"\r\n")
 
 
 def test_a_head_that_comes_too_slowly_is_cut_off(server: LiveServer) -> None:
@@ -46,17 +44,21 @@ def test_requests_on_one_connection_are_not_cut_off(server: LiveServer) -> None:
 
 
 def test_a_body_after_the_answer_is_cut_off(server: LiveServer) -> None:
-    with connection(server) as own:
-        own.sendall(b"POST /v1/auth/login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
-        with pytest.raises(OSError, match=r"reset|Broken pipe"):
-            for _ in range(10_000):
-                own.sendall(b"1000\r\n" + bytes(4096) + b"\r\n")
+    head = b"POST /v1/auth/login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with connection(server) as own, pytest.raises(OSError, match=r"reset|Broken pipe"):
+        flood(own, head, b"1000\r\n" + bytes(4096) + b"\r\n")
 
 
 def test_what_is_no_http_is_answered_and_cut_off(server: LiveServer) -> None:
     with connection(server) as own:
         own.sendall(b"\x16\x03\x01 this is no HTTP\r\n\r\n")
         assert own.recv(4096).startswith(b"HTTP/1.1 400")
+
+
+def flood(own: socket.socket, head: bytes, piece: bytes) -> None:
+    own.sendall(head)
+    for _ in range(10_000):
+        own.sendall(piece)
 
 
 def connection(server: LiveServer) -> socket.socket:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 from starlette.types import Message
+from tests.unit.backbone.client import Answer, Client, Headers, InProcess
+from tests.unit.backbone.world import World, limited, world
 
 from shadowmesh.backbone.limits.rates import Rate
 from shadowmesh.backbone_protocol.body import CBOR_MEDIA_TYPE, MAX_REQUEST_BYTES
 from shadowmesh.backbone_protocol.problems import Problem
-from tests.unit.backbone.client import Answer, Client, Headers, InProcess
-from tests.unit.backbone.world import World, limited, world
 
 LOGIN = "/v1/auth/login"
 CBOR = {"content-type": CBOR_MEDIA_TYPE}

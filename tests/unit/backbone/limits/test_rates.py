@@ -1,10 +1,10 @@
 """Token buckets."""
 
 import pytest
+from tests.unit.backbone.world import SettableClock
 
 from shadowmesh.backbone.errors import Refused
 from shadowmesh.backbone.limits.rates import Rate, RateLimiter
-from tests.unit.backbone.world import SettableClock
 
 
 def test_a_burst_passes_and_then_the_rate() -> None:

@@ -4,15 +4,14 @@ from collections.abc import Awaitable
 from pathlib import Path
 
 import pytest
-
-from shadowmesh.backbone.limits.rates import Rate
-from shadowmesh.backbone_protocol.body import JSON_MEDIA_TYPE, decode_json, encode_cbor
-from shadowmesh.backbone_protocol.problems import Problem
-from shadowmesh.backbone_protocol.queries import PeerReply
-from shadowmesh.identity.names import Fingerprint
-from shadowmesh.records.hints import Hints
 from tests.unit.backbone.client import Refusal, record_of
 from tests.unit.backbone.world import limited, world
+
+from shadowmesh.backbone.limits.rates import Rate
+from shadowmesh.backbone_protocol.body import encode_cbor
+from shadowmesh.backbone_protocol.problems import Problem
+from shadowmesh.identity.names import Fingerprint
+from shadowmesh.records.hints import Hints
 
 
 async def test_a_repeated_look_up_leaves_the_record_out_and_is_small(tmp_path: Path) -> None:
@@ -41,17 +40,6 @@ async def test_a_fingerprint_with_another_end_is_not_this_peer(tmp_path: Path) -
         await client.publish(record_of(client.identity, issued_at=w.now))
         near = Fingerprint(client.peer.raw + bytes(12))
         assert await problem(client.look_up(near)) is Problem.PEER_UNKNOWN
-
-
-async def test_the_reply_has_a_json_twin(tmp_path: Path) -> None:
-    async with world(tmp_path) as w:
-        client = await w.logged_in()
-        record = record_of(client.identity, issued_at=w.now)
-        await client.publish(record)
-        headers = {**client.bearer, "accept": JSON_MEDIA_TYPE}
-        answer = await client.transport.request("GET", f"/v1/peers/{client.peer}", headers, None)
-        assert answer.headers["content-type"] == JSON_MEDIA_TYPE
-        assert decode_json(answer.body, PeerReply) == await client.look_up(client.peer)
 
 
 async def test_hints_say_when_the_peer_was_last_here(tmp_path: Path) -> None:
@@ -87,24 +75,6 @@ async def test_what_is_no_name_is_malformed(tmp_path: Path, name: str) -> None:
     async with world(tmp_path) as w:
         client = await w.logged_in()
         assert await problem(client.look_up(name)) is Problem.MALFORMED
-
-
-@pytest.mark.parametrize("have", ["0", "0" * 17, "g" * 16, "00 00 00 00 00 0"])
-async def test_a_strange_have_is_malformed(tmp_path: Path, have: str) -> None:
-    async with world(tmp_path) as w:
-        client = await w.logged_in()
-        await client.publish(record_of(client.identity, issued_at=w.now))
-        path = f"/v1/peers/{client.peer}?have={have}"
-        answer = await client.transport.request("GET", path, client.bearer, None)
-        assert answer.problem is Problem.MALFORMED
-
-
-async def test_a_look_up_needs_a_token(tmp_path: Path) -> None:
-    async with world(tmp_path) as w:
-        client = w.client()
-        answer = await client.transport.request("GET", f"/v1/peers/{client.peer}", {}, None)
-        assert answer.problem is Problem.TOKEN_MISSING
-        assert answer.headers["www-authenticate"] == "Bearer"
 
 
 async def test_look_ups_of_one_peer_are_limited(tmp_path: Path) -> None:

@@ -5,14 +5,14 @@ import logging
 from pathlib import Path
 
 import pytest
-
-from shadowmesh.backbone.limits.rates import Rate
-from shadowmesh.backbone_protocol.body import CBOR_MEDIA_TYPE, decode_cbor
-from shadowmesh.backbone_protocol.problems import Problem
-from shadowmesh.backbone_protocol.queries import PublishReply
-from shadowmesh.records.peer_record import MAX_RECORD_BYTES, REVOKED_SEQUENCE, SignedRecord, revocation
 from tests.unit.backbone.client import Client, Refusal, record_of
 from tests.unit.backbone.world import limited, world
+
+from shadowmesh.backbone.limits.rates import Rate
+from shadowmesh.backbone_protocol.body import decode_cbor
+from shadowmesh.backbone_protocol.problems import Problem
+from shadowmesh.backbone_protocol.queries import PublishReply
+from shadowmesh.records.peer_record import REVOKED_SEQUENCE, SignedRecord, revocation
 
 
 async def test_a_published_record_is_found_byte_for_byte(tmp_path: Path) -> None:
@@ -85,7 +85,9 @@ async def test_a_record_of_another_peer_is_refused(tmp_path: Path) -> None:
 async def test_a_record_from_the_future_is_refused(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         client = await w.logged_in()
-        assert await problem(client, record_of(client.identity, issued_at=w.now + 301)) is Problem.RECORD_FROM_THE_FUTURE
+        assert (
+            await problem(client, record_of(client.identity, issued_at=w.now + 301)) is Problem.RECORD_FROM_THE_FUTURE
+        )
         await client.publish(record_of(client.identity, issued_at=w.now + 300))
 
 
@@ -117,21 +119,6 @@ async def test_a_record_that_is_not_canonical_is_refused(tmp_path: Path) -> None
         encoded = record_of(client.identity, issued_at=w.now).encoded
         longer = encoded[:1] + b"\x58" + bytes([encoded[1] & 31]) + encoded[2:]
         assert await problem(client, longer) is Problem.NOT_CANONICAL
-
-
-async def test_a_record_over_8192_bytes_is_refused(tmp_path: Path) -> None:
-    async with world(tmp_path) as w:
-        client = await w.logged_in()
-        assert await problem(client, bytes(MAX_RECORD_BYTES + 1)) is Problem.BODY_TOO_LARGE
-
-
-async def test_a_record_is_published_as_cose_only(tmp_path: Path) -> None:
-    async with world(tmp_path) as w:
-        client = await w.logged_in()
-        encoded = record_of(client.identity, issued_at=w.now).encoded
-        with pytest.raises(Refusal) as refusal:
-            await client.send_proven("POST", "/v1/records", encoded, CBOR_MEDIA_TYPE)
-        assert refusal.value.problem is Problem.UNSUPPORTED_MEDIA_TYPE
 
 
 async def test_nothing_comes_after_a_revocation(tmp_path: Path) -> None:

@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tests.unit.backbone.stores.record_store_contract import ALICE, RecordStoreContract, stored
 
 from shadowmesh.backbone.errors import CannotStart
 from shadowmesh.backbone.stores.sqlite import SqliteStore
-from tests.unit.backbone.stores.record_store_contract import ALICE, RecordStoreContract, stored
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from tests.unit.backbone.world import PLENTY, SettableClock
 
 from shadowmesh.backbone.errors import CannotStart
 from shadowmesh.backbone.limits.rates import Rate
@@ -13,7 +14,6 @@ from shadowmesh.backbone.metrics import Metrics
 from shadowmesh.backbone.stun import responder
 from shadowmesh.wire import stun
 from shadowmesh.wire.endpoint import Endpoint
-from tests.unit.backbone.world import PLENTY, SettableClock
 
 TXID = b"transaction!"
 REQUEST = stun.encode_binding_request(TXID)

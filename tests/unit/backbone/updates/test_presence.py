@@ -1,11 +1,12 @@
 """What hints say."""
 
+from tests.unit.backbone.world import START, SettableClock
+
 from shadowmesh.backbone.stores.record_store import StoredRecord
 from shadowmesh.backbone.updates.presence import Presence
 from shadowmesh.identity.names import PeerID
 from shadowmesh.records.hints import Hints
 from shadowmesh.wire.endpoint import Endpoint
-from tests.unit.backbone.world import START, SettableClock
 
 PEER = PeerID(b"p" * 20)
 RECORD = StoredRecord(PEER, b"r" * 32, 1, 1000, 2000, b"")

@@ -1,0 +1,124 @@
+"""Where we can be reached, and what we publish of it. Spec: docs/spec/mesh.md, section 6."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from logging import ERROR
+
+from shadowmesh.mesh.outputs import Notice
+from shadowmesh.mesh.own_record import OwnRecord
+from shadowmesh.paths.events import ReflexiveChanged
+from shadowmesh.paths.reflexive import ReflexiveDiscovery
+from shadowmesh.records.hints import MAX_HINT_ENDPOINTS
+from shadowmesh.wire.endpoint import Endpoint
+from shadowmesh.wire.entropy import Entropy
+from shadowmesh.wire.transmit import Transmit
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointsChanged:
+    """`OwnPresence.endpoints` and `.hints` are others than before."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRenewed:
+    """Save its sequence number, then use it."""
+
+
+PresenceOutput = Transmit | EndpointsChanged | RecordRenewed | Notice
+
+
+class OwnPresence:
+    """After each call: drain `poll()`, then read `next_timeout()`."""
+
+    def __init__(self, own_record: OwnRecord, *, public: bool, entropy: Entropy) -> None:
+        """Owns the record. `public`: our addresses are for everybody, and our NAT mapping is kept open."""
+        self._own_record = own_record
+        self._public = public
+        self._reflexive = ReflexiveDiscovery(entropy=entropy)
+        self._host: tuple[Endpoint, ...] = ()
+        self._out: deque[PresenceOutput] = deque()
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """For trusted peers. What is outside of our NAT comes first: a far peer needs it, and a near one tries all."""
+        return tuple(dict.fromkeys([*self._reflexive.endpoints, *self._host]))
+
+    @property
+    def reflexive(self) -> tuple[Endpoint, ...]:
+        return self._reflexive.endpoints
+
+    @property
+    def hints(self) -> tuple[Endpoint, ...]:
+        """For everybody: none of a PRIVATE node."""
+        return self._own_record.publishable[:MAX_HINT_ENDPOINTS]
+
+    def set_servers(self, servers: Sequence[Endpoint], now: float) -> None:
+        self._reflexive.set_servers(servers, now)
+        self._advance(now)
+
+    def set_host_endpoints(self, endpoints: Sequence[Endpoint], now: float) -> bool:
+        """True when we had others before: the network has changed under our sessions."""
+        chosen = tuple(dict.fromkeys(endpoints))
+        if chosen == self._host:
+            return False
+        moved = bool(self._host)
+        self._host = chosen
+        if moved:
+            self._reflexive.network_changed(now)
+        self._endpoints_changed()
+        self._advance(now)
+        return moved
+
+    def set_connecting(self, connecting: bool, now: float) -> None:
+        """While a peer is being called it must find our NAT mapping open."""
+        self._reflexive.keep_fresh(self._public or connecting, now)
+        self._advance(now)
+
+    def outdo(self, sequence: int, now: float) -> None:
+        """Somebody holds a record of ours with this number."""
+        self._renew(now, above=sequence)
+
+    def receive_stun(self, data: bytes, source: Endpoint, now: float) -> None:
+        self._reflexive.receive_datagram(data, source, now)
+        self._advance(now)
+
+    def handle_timeout(self, now: float) -> None:
+        self._reflexive.handle_timeout(now)
+        self._advance(now)
+
+    def next_timeout(self) -> float:
+        reflexive_at = self._reflexive.next_timeout()
+        record_at = self._own_record.next_timeout()
+        return record_at if reflexive_at is None else min(reflexive_at, record_at)
+
+    def poll(self) -> PresenceOutput | None:
+        return self._out.popleft() if self._out else None
+
+    @property
+    def drops(self) -> Mapping[str, int]:
+        return self._reflexive.drops
+
+    def _advance(self, now: float) -> None:
+        while (output := self._reflexive.poll()) is not None:
+            match output:
+                case ReflexiveChanged():
+                    self._endpoints_changed()
+                case Transmit():
+                    self._out.append(output)
+        if self._own_record.is_due(now):
+            self._renew(now)
+
+    def _endpoints_changed(self) -> None:
+        self._own_record.set_endpoints(self.endpoints)
+        self._out.append(EndpointsChanged())
+
+    def _renew(self, now: float, *, above: int = 0) -> None:
+        try:
+            self._own_record.renew(now, above=above)
+        except ValueError as error:
+            self._out.append(Notice(ERROR, f"our record can't be renewed: {error}"))
+        else:
+            self._out.append(RecordRenewed())

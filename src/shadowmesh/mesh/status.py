@@ -1,0 +1,37 @@
+"""What a node tells of its peers, put together from what its parts know."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from shadowmesh.mesh.peers import Peer
+from shadowmesh.mesh.state import PeerState, PeerStatus, TrustedPeer
+from shadowmesh.mesh.tunnels import Tunnels
+from shadowmesh.session.events import DropReason
+
+
+def peer_status(trusted: TrustedPeer, peer: Peer | None, tunnels: Tunnels) -> PeerStatus:
+    peer_id = trusted.fingerprint.peer_id
+    path = tunnels.status(peer_id)
+    return PeerStatus(
+        peer=peer_id,
+        fingerprint=trusted.fingerprint,
+        name=trusted.name,
+        state=PeerState.IDLE if peer is None else peer.state,
+        path=None if path is None else path.path,
+        rtt_s=None if path is None else path.rtt_s,
+        probed_at=None if path is None else path.probed_at,
+        handshake_s=None if path is None else tunnels.handshake_s(peer_id),
+        wireguard_key=tunnels.wireguard_key(peer_id),
+        reason="" if peer is None else peer.reason,
+    )
+
+
+def merge_drops(parts: list[Mapping[str, int]], session: Mapping[DropReason, int]) -> Counter[str]:
+    """How often something was ignored, by reason. Reasons that never occurred are left out."""
+    merged: Counter[str] = Counter()
+    for part in parts:
+        merged.update(part)
+    merged.update({reason.value: count for reason, count in session.items()})
+    return +merged

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from ipaddress import IPv6Address
+from typing import Any, cast
+
+import pytest
+
+from shadowmesh._engine import Engine
+from shadowmesh.mesh.machine import Mesh
+from shadowmesh.mesh.outputs import InstallPeer, RemovePeer, SetPath
+from shadowmesh.node.backbone_link import Step
+from shadowmesh.node.engine_shell import EngineShell, open_engine
+from shadowmesh.node.errors import NodeFailed
+from shadowmesh.wire.endpoint import Endpoint
+from shadowmesh.wire.transmit import Transmit
+
+A_ADDRESS, B_ADDRESS = IPv6Address("fd00::a"), IPv6Address("fd00::b")
+
+
+async def test_a_datagram_of_one_engine_becomes_an_input_of_the_others_mesh() -> None:
+    with _Side() as a, _Side() as b:
+        a.shell.obey(Transmit(b"\x44probe", b.endpoint))
+        assert await b.next() == ("receive_datagram", (b"\x44probe", a.endpoint))
+
+
+async def test_installed_peers_shake_hands_and_both_meshes_are_told() -> None:
+    psk = os.urandom(32)
+    with _Side() as a, _Side() as b:
+        b.shell.obey(InstallPeer(a.key, psk, a.endpoint, (f"{A_ADDRESS}/128",), initiate=False))
+        a.shell.obey(InstallPeer(b.key, psk, b.endpoint, (f"{B_ADDRESS}/128",), initiate=True))
+        assert await a.next() == ("peer_handshake", (b.key,))
+        assert await b.next() == ("peer_handshake", (a.key,))
+        assert [peer.public_key for peer in a.shell.counters().peers] == [b.key]
+        a.shell.obey(SetPath(b.key, Endpoint.of("192.0.2.1", 9)))
+        assert a.shell.counters().peers[0].path == ("192.0.2.1", 9)
+        a.shell.obey(RemovePeer(b.key))
+        assert a.shell.counters().peers == []
+
+
+async def test_an_order_that_the_engine_refuses_is_logged_and_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
+    with _Side() as a:
+        a.shell.obey(SetPath(bytes(32), a.endpoint))
+        a.shell.obey(InstallPeer(bytes(32), bytes(32), a.endpoint, ("nonsense",), initiate=False))
+        a.shell.obey(Transmit(bytes(2000), a.endpoint))
+    assert [record.levelname for record in caplog.records] == ["ERROR"] * 3
+
+
+async def test_stopping_twice_is_no_error() -> None:
+    with _Side() as a:
+        a.shell.stop()
+
+
+async def test_a_taken_port_is_one_clear_line() -> None:
+    with _Side() as a, pytest.raises(NodeFailed, match="--port"):
+        open_engine(os.urandom(32), a.engine.port, None, "")
+
+
+class _Side:
+    """An engine, and in place of its mesh a queue of the inputs that it gets."""
+
+    def __init__(self) -> None:
+        self._calls: asyncio.Queue[tuple[str, tuple[Any, ...]]] = asyncio.Queue()
+        self.engine = Engine(private_key=os.urandom(32), port=0)
+        self.key = self.engine.public_key
+        self.endpoint = Endpoint.of("127.0.0.1", self.engine.port)
+        self.shell = EngineShell(self.engine, self._feed, lambda _: None, asyncio.get_running_loop())
+
+    def _feed(self, step: Step) -> None:
+        step(cast("Mesh", self), 0.0)
+
+    async def next(self) -> tuple[str, tuple[Any, ...]]:
+        name, arguments = await asyncio.wait_for(self._calls.get(), 10)
+        return name, arguments[:-1]
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *arguments: self._calls.put_nowait((name, arguments))
+
+    def __enter__(self) -> _Side:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shell.stop()

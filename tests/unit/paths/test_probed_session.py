@@ -1,0 +1,50 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shadowmesh.identity.names import PeerID
+from shadowmesh.paths.probe_datagram import ProbeKeys
+from shadowmesh.paths.probed_session import KEEPALIVE_S, ProbedSession, ReplayWindow
+from shadowmesh.wire.endpoint import Endpoint
+from tests.sim.chance import SeededEntropy
+
+
+def test_a_value_is_accepted_once() -> None:
+    window = ReplayWindow()
+    assert window.accept(5)
+    assert not window.accept(5)
+
+
+def test_values_may_overtake_each_other() -> None:
+    window = ReplayWindow()
+    assert [window.accept(value) for value in (9, 7, 8)] == [True, True, True]
+
+
+def test_a_value_older_than_the_window_is_refused() -> None:
+    window = ReplayWindow()
+    for value in range(100, 120):
+        assert window.accept(value)
+    assert not window.accept(50)
+
+
+@given(st.lists(st.integers(0, 60), max_size=200))
+def test_nothing_is_ever_accepted_twice(values: list[int]) -> None:
+    window = ReplayWindow()
+    accepted = [value for value in values if window.accept(value)]
+    assert len(set(accepted)) == len(accepted)
+
+
+def test_stamps_rise_although_the_clock_stands_still() -> None:
+    probed = session()
+    assert probed.stamp(1.0) < probed.stamp(1.0) < probed.stamp(0.5)
+
+
+def test_the_next_round_is_a_keepalive_away_when_the_peer_was_heard() -> None:
+    probed = session()
+    probed.heard(100.0, SeededEntropy(1))
+    assert KEEPALIVE_S[0] <= probed.due_at - 100.0 <= KEEPALIVE_S[1]
+    assert not probed.silent
+
+
+def session() -> ProbedSession:
+    a, b = PeerID(b"a" * 20), PeerID(b"b" * 20)
+    return ProbedSession(b, ProbeKeys.derive(bytes(32), a, b), Endpoint.of("198.18.0.2", 1))

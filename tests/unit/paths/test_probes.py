@@ -1,0 +1,300 @@
+"""Two probers that talk to each other over a list of datagrams in flight."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shadowmesh.identity.names import PeerID
+from shadowmesh.paths.events import PathLost, PathMoved, PingDone, ProbeEvent
+from shadowmesh.paths.probe_datagram import PROBE_BYTES
+from shadowmesh.paths.probed_session import KEEPALIVE_S, LOST_AFTER_S, PING_TIMEOUT_S, PROBE_OFFSETS_S
+from shadowmesh.paths.probes import MAX_PINGS, PathProber, ProbeDrop
+from shadowmesh.wire.endpoint import Endpoint
+from shadowmesh.wire.transmit import Transmit
+from tests.sim.chance import SeededEntropy
+
+A, B = PeerID(b"a" * 20), PeerID(b"b" * 20)
+AT_A, AT_B = Endpoint.of("198.18.0.1", 41641), Endpoint.of("198.18.0.2", 41641)
+ELSEWHERE = Endpoint.of("203.0.113.9", 41641)
+KEY = bytes(range(32))
+
+
+def test_an_answer_gives_the_round_trip_time() -> None:
+    prober = Probing()
+    prober.answer_after(0.04)
+    status = prober.a.status(B)
+    assert status is not None
+    assert status.path == AT_B
+    assert status.rtt_s == pytest.approx(0.04)
+    assert status.probed_at == pytest.approx(0.04)
+
+
+def test_a_reply_is_as_long_as_the_probe() -> None:
+    prober = Probing()
+    (probe,) = prober.sent()
+    prober.b.receive_datagram(probe.payload, AT_A, 0.0)
+    reply = prober.b.poll()
+    assert isinstance(reply, Transmit)
+    assert len(reply.payload) == len(probe.payload) == PROBE_BYTES
+    assert reply.destination == AT_A
+
+
+def test_after_an_answer_the_next_probe_is_a_keepalive_away() -> None:
+    prober = Probing()
+    prober.answer_after(0.0)
+    prober.run_until(KEEPALIVE_S[0] - 0.1)
+    assert prober.sent() == []
+    prober.run_until(KEEPALIVE_S[1] + 0.1)
+    assert len(prober.sent()) >= 1
+
+
+def test_a_peer_that_never_answers_is_lost_after_three_rounds() -> None:
+    prober = Probing()
+    prober.run_until(LOST_AFTER_S - 0.01)
+    assert len(prober.sent()) == len(PROBE_OFFSETS_S)
+    assert prober.events == []
+    prober.run_until(LOST_AFTER_S + 0.01)
+    assert prober.events == [PathLost(B, AT_B)]
+    assert prober.a.next_timeout() is None
+    assert prober.a.status(B) is None
+
+
+def test_one_answer_in_a_round_is_enough() -> None:
+    prober = Probing()
+    prober.run_until(2.45)
+    *_, last = prober.sent()
+    prober.deliver_to_b(last)
+    prober.run_until(LOST_AFTER_S + 1)
+    assert prober.events == []
+
+
+def test_a_probe_of_the_peer_shows_that_it_lives() -> None:
+    prober = Probing()
+    prober.run_until(2.5)
+    prober.b.start(A, KEY, AT_A, 2.5)
+    prober.deliver_from_b()
+    prober.run_until(LOST_AFTER_S + 1)
+    assert prober.events == []
+
+
+def test_something_else_that_proves_life_ends_the_round() -> None:
+    prober = Probing()
+    prober.run_until(2.5)
+    prober.a.heard(B, 2.5)
+    prober.run_until(LOST_AFTER_S + 1)
+    assert prober.events == []
+
+
+def test_a_round_that_was_slept_through_goes_on_instead_of_losing_the_peer() -> None:
+    prober = Probing()
+    prober.now = 500.0
+    prober.a.handle_timeout(500.0)
+    prober.collect()
+    assert prober.events == []
+    due_at = prober.a.next_timeout()
+    assert due_at is not None
+    assert due_at > 500.0
+
+
+def test_a_ping_is_answered_with_its_own_time() -> None:
+    prober = Probing()
+    prober.answer_after(0.0)
+    prober.a.ping(B, 7, 1.0)
+    prober.now = 1.0
+    prober.answer_after(0.025)
+    assert prober.events == [PingDone(B, 7, AT_B, pytest.approx(0.025))]
+
+
+def test_a_lost_ping_is_reported() -> None:
+    prober = Probing()
+    prober.answer_after(0.0)
+    prober.a.ping(B, 7, 1.0)
+    prober.run_until(1.0 + PING_TIMEOUT_S)
+    assert prober.events == [PingDone(B, 7, AT_B, None)]
+
+
+def test_too_many_pings_at_once_are_refused() -> None:
+    prober = Probing()
+    for sequence in range(MAX_PINGS + 1):
+        prober.a.ping(B, sequence, 0.0)
+    prober.collect()
+    assert prober.events == [PingDone(B, MAX_PINGS, AT_B, None)]
+
+
+def test_who_has_no_session_can_not_be_pinged() -> None:
+    with pytest.raises(KeyError):
+        PathProber(A, entropy=SeededEntropy(1)).ping(B, 1, 0.0)
+
+
+def test_a_silent_path_makes_the_alternates_be_tried_and_the_first_that_answers_is_taken() -> None:
+    prober = Probing()
+    prober.a.set_alternates(B, [ELSEWHERE])
+    prober.run_until(1.0)
+    probes = [probe for probe in prober.sent() if probe.destination == ELSEWHERE]
+    assert probes
+    prober.b.receive_datagram(probes[0].payload, AT_A, 1.0)
+    reply = prober.b.poll()
+    assert isinstance(reply, Transmit)
+    prober.a.receive_datagram(reply.payload, ELSEWHERE, 1.02)
+    prober.collect()
+    assert prober.events == [PathMoved(B, ELSEWHERE)]
+
+
+def test_a_peer_that_probes_from_elsewhere_moves_the_path_only_when_it_answers_there() -> None:
+    prober = Probing()
+    prober.answer_after(0.0)
+    prober.b.start(A, KEY, AT_A, 1.0)
+    (probe,) = prober.from_b()
+    prober.a.receive_datagram(probe.payload, ELSEWHERE, 1.02)
+    prober.collect()
+    assert prober.events == []
+    answers = prober.sent()
+    assert [answer.destination for answer in answers] == [ELSEWHERE, ELSEWHERE]  # the reply, and a probe of our own
+    prober.b.receive_datagram(answers[1].payload, AT_A, 1.04)
+    (reply,) = prober.from_b()
+    prober.a.receive_datagram(reply.payload, ELSEWHERE, 1.06)
+    prober.collect()
+    assert prober.events == [PathMoved(B, ELSEWHERE)]
+
+
+def test_a_replayed_probe_is_not_answered() -> None:
+    prober = Probing()
+    (probe,) = prober.sent()
+    prober.b.receive_datagram(probe.payload, AT_A, 0.0)
+    assert prober.b.poll() is not None
+    prober.b.receive_datagram(probe.payload, ELSEWHERE, 0.1)
+    assert prober.b.poll() is None
+    assert prober.b.drops == {ProbeDrop.REPLAYED.value: 1}
+
+
+def test_a_reflected_probe_is_dropped() -> None:
+    prober = Probing()
+    (probe,) = prober.sent()
+    prober.a.receive_datagram(probe.payload, AT_B, 0.01)
+    assert prober.a.drops == {ProbeDrop.BAD_MAC.value: 1}
+
+
+def test_a_reply_that_comes_twice_counts_once() -> None:
+    prober = Probing()
+    (probe,) = prober.sent()
+    prober.b.receive_datagram(probe.payload, AT_A, 0.0)
+    (reply,) = prober.from_b()
+    prober.a.receive_datagram(reply.payload, AT_B, 0.01)
+    prober.a.receive_datagram(reply.payload, AT_B, 0.02)
+    assert prober.a.drops == {ProbeDrop.UNASKED.value: 1}
+
+
+def test_a_new_session_forgets_the_key_of_the_old_one() -> None:
+    prober = Probing()
+    (probe,) = prober.sent()
+    prober.b.start(A, bytes(32), AT_A, 0.0)
+    prober.from_b()
+    prober.b.receive_datagram(probe.payload, AT_A, 0.0)
+    assert prober.b.drops == {ProbeDrop.UNKNOWN_SESSION.value: 1}
+
+
+def test_a_changed_network_is_probed_at_once() -> None:
+    prober = Probing()
+    prober.answer_after(0.0)
+    prober.a.probe_all(3.0)
+    assert len(prober.sent()) == 1
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 2**32), st.integers(0, 60))
+def test_an_idle_pair_lives_through_random_loss_of_up_to_a_third(seed: int, loss_percent: int) -> None:
+    chance = SeededEntropy(seed)
+    prober = Probing()
+    prober.b.start(A, KEY, AT_A, 0.0)
+    for _ in range(200):
+        prober.collect()
+        prober.lose_and_deliver(chance, loss_percent / 180)
+        due = [at for at in (prober.a.next_timeout(), prober.b.next_timeout()) if at is not None]
+        if not due:
+            break
+        assert min(due) > prober.now
+        prober.now = min(due)
+        prober.a.handle_timeout(prober.now)
+        prober.b.handle_timeout(prober.now)
+    if loss_percent == 0:
+        assert prober.events == []
+
+
+@given(st.lists(st.binary(max_size=100), max_size=20))
+def test_random_datagrams_never_raise(datagrams: list[bytes]) -> None:
+    prober = Probing()
+    for data in datagrams:
+        prober.a.receive_datagram(data, AT_B, 0.0)
+    assert prober.a.drops.get(ProbeDrop.MALFORMED.value, 0) == len(datagrams)
+
+
+@dataclass
+class Probing:
+    """A has just started to probe B, and B has the session too but does not probe by itself yet."""
+
+    now: float = 0.0
+    a: PathProber = field(default_factory=lambda: PathProber(A, entropy=SeededEntropy("a")))
+    b: PathProber = field(default_factory=lambda: PathProber(B, entropy=SeededEntropy("b")))
+    events: list[ProbeEvent] = field(default_factory=list)
+    in_flight: list[Transmit] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.b.start(A, KEY, AT_A, 0.0, delay_s=1e6)
+        self.a.start(B, KEY, AT_B, 0.0)
+
+    def collect(self) -> None:
+        while (output := self.a.poll()) is not None:
+            if isinstance(output, Transmit):
+                self.in_flight.append(output)
+            else:
+                self.events.append(output)
+
+    def sent(self) -> list[Transmit]:
+        self.collect()
+        sent, self.in_flight = self.in_flight, []
+        return sent
+
+    def from_b(self) -> list[Transmit]:
+        sent = []
+        while (output := self.b.poll()) is not None:
+            assert isinstance(output, Transmit)
+            sent.append(output)
+        return sent
+
+    def run_until(self, end: float) -> None:
+        while (at := self.a.next_timeout()) is not None and at <= end:
+            assert at >= self.now
+            self.now = at
+            self.a.handle_timeout(at)
+            self.collect()
+        self.now = end
+
+    def deliver_to_b(self, probe: Transmit) -> None:
+        self.b.receive_datagram(probe.payload, AT_A, self.now)
+        self.deliver_from_b()
+
+    def deliver_from_b(self) -> None:
+        for reply in self.from_b():
+            self.a.receive_datagram(reply.payload, AT_B, self.now)
+        self.collect()
+
+    def answer_after(self, delay_s: float) -> None:
+        probes = self.sent()
+        self.now += delay_s
+        for probe in probes:
+            self.deliver_to_b(probe)
+
+    def lose_and_deliver(self, chance: SeededEntropy, loss: float) -> None:
+        for probe in self.sent():
+            if chance.fraction() >= loss:
+                self.b.receive_datagram(probe.payload, AT_A, self.now)
+        while (output := self.b.poll()) is not None:
+            if not isinstance(output, Transmit):
+                self.events.append(output)
+            elif chance.fraction() >= loss:
+                self.a.receive_datagram(output.payload, AT_B, self.now)
+        self.collect()

@@ -1,0 +1,137 @@
+"""Makes docs/spec/vectors/session.json: `PYTHONPATH=src python -m tests.unit.session.session_vectors` from the root."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from shadowmesh.identity.keys import Identity
+from shadowmesh.identity.names import Fingerprint
+from shadowmesh.session import keys
+from shadowmesh.session.fragments import CutMessage, Flight, Fragment, MissingRequest, cut
+from shadowmesh.session.kem import DecapsulationKey
+from shadowmesh.session.keys import FinalKeys, Side
+from shadowmesh.session.messages import WITH_RECORD, WITHOUT_RECORD, Claim, Finished, Message1
+
+PATH = Path(__file__).parents[3] / "docs" / "spec" / "vectors" / "session.json"
+
+
+def build() -> dict[str, Any]:
+    return {
+        "fragments": [_fragment(cut(4, b"cidcidci", bytes(range(52))), 0)]
+        + [_fragment(cut(2, b"cidcidci", bytes(6299)), index) for index in (0, 5)]
+        + [_fragment(cut(3, b"cidcidci", bytes(12904)), 10)],
+        "fragments_refused": _refused(),
+        "missing_requests": [
+            _request((0,), padded=True),
+            _request((1, 5), padded=True),
+            _request((0, 1, 2, 3, 4, 5), padded=True),
+            _request((3,), padded=False),
+        ],
+        "message1": _message1(),
+        "key_schedule": _key_schedule(),
+    }
+
+
+def _fragment(message: CutMessage, index: int) -> dict[str, Any]:
+    datagram = message.datagrams[index]
+    return {
+        **_flight(message.flight),
+        "index": index,
+        "total": message.flight.total,
+        "payload": Fragment.decode(datagram).payload.hex(),
+        "datagram": datagram.hex(),
+    }
+
+
+def _refused() -> list[dict[str, str]]:
+    good = cut(4, b"cidcidci", bytes(range(52))).datagrams[0]
+
+    def changed(offset: int, value: int) -> str:
+        return (good[:offset] + bytes([value]) + good[offset + 1 :]).hex()
+
+    return [
+        {"datagram": changed(0, 0x42), "why": "another type"},
+        {"datagram": changed(1, 2), "why": "version 2"},
+        {"datagram": changed(2, 0), "why": "message 0"},
+        {"datagram": changed(2, 5), "why": "message 5"},
+        {"datagram": changed(3, 0x01), "why": "52 bytes are not two fragments"},
+        {"datagram": changed(3, 0x10), "why": "index 1 of 1"},
+        {"datagram": changed(21, 53), "why": "the length promises a byte more"},
+        {"datagram": changed(23, 1), "why": "reserved field not zero"},
+        {"datagram": good[:-1].hex(), "why": "a byte too few"},
+        {"datagram": good.hex() + "00", "why": "a byte too many"},
+        {"datagram": good[:23].hex(), "why": "header cut short"},
+        {"datagram": "", "why": "empty"},
+    ]
+
+
+def _request(missing: tuple[int, ...], *, padded: bool) -> dict[str, Any]:
+    flight = cut(2 if padded else 3, b"cidcidci", bytes(6299)).flight
+    datagram = MissingRequest(flight, missing).encode(padded=padded)
+    return {**_flight(flight), "missing": list(missing), "padded": padded, "datagram": datagram.hex()}
+
+
+def _message1() -> dict[str, Any]:
+    responder = Identity(b"\2" * 32).public
+    cid, nonce, kem_seed = b"cidcidci", bytes(range(32)), bytes(range(64))
+    encapsulation_key = DecapsulationKey(kem_seed).encapsulation_key
+    bound = Message1.bound(cid, nonce, encapsulation_key, keys.SUITE)
+    mac1 = keys.mac1(responder, bound)
+    message = Message1(cid, nonce, encapsulation_key, keys.SUITE, mac1).encode()
+    return {
+        "responder_seed": (b"\2" * 32).hex(),
+        "responder_fingerprint": responder.fingerprint.raw.hex(),
+        "cid": cid.hex(),
+        "nonce": nonce.hex(),
+        "kem_seed": kem_seed.hex(),
+        "suite": keys.SUITE,
+        "mac1": mac1.hex(),
+        "h1": keys.transcript1(responder.fingerprint, bound).hex(),
+        "message": message.hex(),
+        "datagrams": [datagram.hex() for datagram in cut(1, cid, message).datagrams],
+    }
+
+
+def _key_schedule() -> dict[str, Any]:
+    secret, h2, h3, h4 = b"\x55" * 32, b"\x22" * 32, b"\x33" * 32, b"\x44" * 32
+    initiator = Side(Fingerprint(b"\xb0" * 32), b"\xb1" * 32)
+    responder = Side(Fingerprint(b"\xa0" * 32), b"\xa1" * 32)
+    final = FinalKeys.derive(secret, h4, initiator, responder)
+    claim = Claim(b"recordid", 7, initiator.wireguard_key)
+    finished = Finished(final.finished, keys.PSK_EPOCH).encode()
+    return {
+        "shared_secret": secret.hex(),
+        "h2": h2.hex(),
+        "h3": h3.hex(),
+        "h4": h4.hex(),
+        "initiator": {"fingerprint": initiator.fingerprint.raw.hex(), "wireguard_key": initiator.wireguard_key.hex()},
+        "responder": {"fingerprint": responder.fingerprint.raw.hex(), "wireguard_key": responder.wireguard_key.hex()},
+        "k2": keys.key2(secret, h2).hex(),
+        "k3": keys.key3(secret, h3, WITHOUT_RECORD).hex(),
+        "k3_record": keys.key3(secret, h3, WITH_RECORD).hex(),
+        "k4": final.key4.hex(),
+        "finished": final.finished.hex(),
+        "psk": final.psk.hex(),
+        "probe_key": final.probe_key.hex(),
+        "message4": keys.seal(final.key4, h4, finished).hex(),
+        "claim": claim.encode().hex(),
+        "responder_statement": keys.responder_statement(h2, responder.fingerprint, claim).hex(),
+        "initiator_statement": keys.initiator_statement(
+            h3, initiator.fingerprint, responder.fingerprint, claim, responder.wireguard_key
+        ).hex(),
+    }
+
+
+def _flight(flight: Flight) -> dict[str, Any]:
+    return {
+        "message": flight.message,
+        "cid": flight.cid.hex(),
+        "message_id": flight.message_id.hex(),
+        "length": flight.length,
+    }
+
+
+if __name__ == "__main__":
+    PATH.write_text(json.dumps(build(), indent=1) + "\n")
