@@ -165,9 +165,9 @@ def test_a_second_daemon_on_one_home_is_refused_in_one_line(network: Network, tm
     alice, _, _ = a_pair(network, tmp_path)
     command = [sys.executable, "-m", "shadowmesh", "--home", str(alice.home), "up", "--tun", "none"]
     result = alice.host.run(command, check=False, timeout_s=20)
-    assert result.returncode == 1
+    assert result.returncode == 4  # docs/spec/control.md, section 4
     assert len(result.stderr.strip().splitlines()) == 1
-    assert "running" in result.stderr
+    assert "shadowmesh down" in result.stderr
 
 
 def a_pair(network: Network, folder: Path, *, mutual: bool = True) -> tuple[LightNode, LightNode, Backbone]:

@@ -56,7 +56,10 @@ class Services:
         await self.denied.sweep()
 
     async def refresh_directory(self) -> None:
+        before = self.directory.version
         self.directory.refresh()
+        if self.directory.version != before:
+            self.updates.directory_changed(self.directory.version)
 
     async def close(self) -> None:
         self.pool.close()

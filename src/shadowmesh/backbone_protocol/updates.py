@@ -62,6 +62,12 @@ class Update(_Message, frozen=True, tag="update"):
     hints: HintsBytes
 
 
+class DirectoryChanged(_Message, frozen=True, tag="directory"):
+    """Server: there is a new directory; it is fetched from `/v1/directory`."""
+
+    version: Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
+
+
 class CallFailed(_Message, frozen=True, tag="call-failed"):
     """Server: `peer` is not connected here, or a limit was reached."""
 
@@ -78,7 +84,7 @@ class Refused(_Message, frozen=True, tag="refused"):
 
 
 ClientMessage: TypeAlias = Subscribe | Unsubscribe | SetHints | Call
-ServerMessage: TypeAlias = Update | Call | CallFailed | Refused
+ServerMessage: TypeAlias = Update | Call | CallFailed | DirectoryChanged | Refused
 
 
 def encode(message: ClientMessage | ServerMessage) -> bytes:

@@ -60,10 +60,10 @@ def up(
     missing = None if settings.tun_device is None else missing_tun_privilege()
     if missing is not None:
         raise PrivilegeMissing(missing)
-    identity = _identity(folder, read_passphrase(passphrase_file))
     if backbone:
         pinned = settings_file.add_backbones(folder, backbone)
         settings = settings_file.override(pinned, mode=mode, region=region, port=port, tun=tun)
+    identity = _identity(folder, read_passphrase(passphrase_file))
 
     def run(ready: Ready) -> None:
         _run(folder, settings, identity, terminal=not detach, ready=ready)

@@ -208,6 +208,11 @@ class BackboneLink:
             self._token_received(token_expires_at, directory_version, now)
             self._advance(now)
 
+    def directory_announced(self, version: int, now: float) -> None:
+        if self.online:
+            self._fetch_if_newer(version, now)
+            self._advance(now)
+
     def directory_received(self, encoded: bytes, now: float) -> None:
         if not self._answers(_Request.DIRECTORY):
             return
@@ -389,7 +394,10 @@ class BackboneLink:
         lifetime_s = left_s if 0 < left_s <= TOKEN_LIFETIME_S else TOKEN_LIFETIME_S
         self._renewal.due_at = now + max(MIN_LIFETIME_S, lifetime_s) * jitter(self._entropy, *RENEW_FROM)
         self._renewal.backoff.reset()
-        if directory_version > self._directory.version:
+        self._fetch_if_newer(directory_version, now)
+
+    def _fetch_if_newer(self, version: int, now: float) -> None:
+        if version > self._directory.version:
             self._fetch.due_at = now
 
     def _refused(

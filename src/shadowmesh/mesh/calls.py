@@ -16,11 +16,12 @@ from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.entropy import Entropy
 
 TOKEN_BYTES = 16
-MIN_INTERVAL_S = 2.0  # between two calls to, or two answers for, the same peer
+MIN_INTERVAL_S = 1.0  # between two calls to, or two answers for, the same peer
 _PEER_BURST = 3  # a call, a retry, and one with a new address
 _TOTAL_RATE = 10.0  # answers a second, each of which may start a handshake of 5 ms
 _TOTAL_BURST = 40.0  # a small mesh that comes back all at once
 MAX_REMEMBERED = 1000  # one a trusted peer
+_NO_CALL = (b"", 0.0)
 
 
 T = TypeVar("T")
@@ -58,8 +59,8 @@ class Calls:
         self._drops: Counter[str] = Counter()
 
     def place(self, peer: PeerID, own: Sequence[Endpoint], now: float) -> Call | None:
-        """None when we called this peer less than two seconds ago."""
-        token, placed_at = self._placed.get(peer, (b"", 0.0))
+        """None when we called this peer less than a second ago."""
+        token, placed_at = self._placed.get(peer, _NO_CALL)
         if token and now < placed_at + MIN_INTERVAL_S:
             return None
         token = self._entropy(TOKEN_BYTES)
@@ -78,7 +79,7 @@ class Calls:
 
     def is_ours(self, peer: PeerID, token: bytes) -> bool:
         """Whether an answer, or the failure of a call, belongs to our last call to this peer."""
-        if self._placed.get(peer, (b"", 0.0))[0] == token:
+        if self._placed.get(peer, _NO_CALL)[0] == token != _NO_CALL[0]:
             return True
         self._drops[CallDrop.UNASKED.value] += 1
         return False

@@ -12,7 +12,14 @@ from logging import ERROR
 
 from shadowmesh.backbone_protocol.problems import Problem
 from shadowmesh.backbone_protocol.queries import HAVE_BYTES
-from shadowmesh.backbone_protocol.updates import MAX_SUBSCRIPTIONS, ServerMessage, SetHints, Subscribe, Unsubscribe
+from shadowmesh.backbone_protocol.updates import (
+    MAX_SUBSCRIPTIONS,
+    DirectoryChanged,
+    ServerMessage,
+    SetHints,
+    Subscribe,
+    Unsubscribe,
+)
 from shadowmesh.identity.keys import Identity
 from shadowmesh.identity.names import Fingerprint, PeerID
 from shadowmesh.mesh.backbone_link import BackboneLink, LinkOutput
@@ -212,7 +219,10 @@ class Mesh:
         self._drain(now)
 
     def update_received(self, message: ServerMessage, now: float) -> None:
-        self._connector.update_received(message, now)
+        if isinstance(message, DirectoryChanged):
+            self._link.directory_announced(message.version, now)
+        else:
+            self._connector.update_received(message, now)
         self._drain(now)
 
     def updates_closed(self, detail: str, now: float) -> None:

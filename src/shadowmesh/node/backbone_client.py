@@ -20,7 +20,7 @@ from shadowmesh.identity.keys import BadSignature, Identity, PublicIdentity
 from shadowmesh.identity.names import Fingerprint, PeerID
 from shadowmesh.node.backbone_http import BackboneHttp, BackboneRefused
 from shadowmesh.node.storage import Storage
-from shadowmesh.node.updates_socket import UpdatesSocket
+from shadowmesh.node.updates_socket import UPDATES_PATH, UpdatesSocket
 from shadowmesh.records.directory import MAX_DIRECTORY_BYTES, SignedDirectory
 from shadowmesh.records.hints import Hints
 from shadowmesh.records.peer_record import Mode, SignedRecord
@@ -133,7 +133,9 @@ class BackboneClient:
             raise self._nonsense(error) from None
 
     async def open_updates(self) -> UpdatesSocket:
-        return await UpdatesSocket.open(self._http, self._bearer())
+        async with self._proofs:
+            headers = self._bearer() | self._proof("GET", UPDATES_PATH, b"")
+            return await UpdatesSocket.open(self._http, headers)
 
     async def close(self) -> None:
         self._session = None
@@ -212,15 +214,18 @@ class BackboneClient:
 
     async def _prove(self, method: str, path: str, body: bytes, media_type: str) -> bytes:
         async with self._proofs:
-            session = self._logged_in()
-            session.counter += 1
-            issued_at = max(0, int(self._wall_clock()))
-            proof = Proof.make(session.key, method, path, body, issued_at=issued_at, counter=session.counter)
-            headers = self._bearer() | {PROOF_HEADER: proof.header(), "Accept": CBOR_MEDIA_TYPE}
+            headers = self._bearer() | self._proof(method, path, body) | {"Accept": CBOR_MEDIA_TYPE}
             if body:
                 headers["Content-Type"] = media_type
             answer = await self._http.request(method, path, headers=headers, body=body, max_bytes=MAX_REPLY_BYTES)
             return answer.body
+
+    def _proof(self, method: str, path: str, body: bytes) -> dict[str, str]:
+        session = self._logged_in()
+        session.counter += 1
+        issued_at = max(0, int(self._wall_clock()))
+        proof = Proof.make(session.key, method, path, body, issued_at=issued_at, counter=session.counter)
+        return {PROOF_HEADER: proof.header()}
 
     def _bearer(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._logged_in().token}"}

@@ -12,6 +12,7 @@ from shadowmesh.backbone_protocol.updates import ClientMessage, ServerMessage
 from shadowmesh.node.backbone_http import BackboneHttp
 from shadowmesh.wire.errors import DecodeError
 
+UPDATES_PATH = "/v1/updates"
 HEARTBEAT_S = 25.0
 """Under the 30 s that the shortest NAT and proxy time-outs leave an idle connection."""
 SEND_TIMEOUT_S = 20.0
@@ -34,7 +35,7 @@ class UpdatesSocket:
         """Raises BackboneRefused."""
         return cls(
             await http.open_socket(
-                "/v1/updates", headers=headers, max_bytes=updates.MAX_MESSAGE_BYTES, heartbeat_s=HEARTBEAT_S
+                UPDATES_PATH, headers=headers, max_bytes=updates.MAX_MESSAGE_BYTES, heartbeat_s=HEARTBEAT_S
             )
         )
 

@@ -135,6 +135,11 @@ class Client:
     def bearer(self) -> dict[str, str]:
         return {"authorization": f"Bearer {self.token}"}
 
+    @property
+    def upgrade(self) -> dict[str, str]:
+        """Headers of the request that opens the updates: good for one."""
+        return {**self.bearer, **self.proof("GET", "/v1/updates", b"")}
+
     async def challenge(self) -> Challenge:
         return decode_cbor((await self.send("GET", "/v1/auth/challenge")).body, Challenge)
 

@@ -51,7 +51,7 @@ async def test_a_whole_life_over_tls(tmp_path: Path) -> None:
             await client.publish(record)
             await client.renew()
             assert (await client.look_up(client.peer)).record == record.encoded
-            async with session.ws_connect(ready["url"] + "/v1/updates", headers=client.bearer) as updates:
+            async with session.ws_connect(ready["url"] + "/v1/updates", headers=client.upgrade) as updates:
                 await updates.send_bytes(encode(Subscribe([client.peer.raw])))
                 assert isinstance(decode_server_message(await updates.receive_bytes()), Update)
                 await updates.send_bytes(bytes(MAX_MESSAGE_BYTES + 1))
@@ -59,7 +59,7 @@ async def test_a_whole_life_over_tls(tmp_path: Path) -> None:
                 assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 1009)
             for endpoint in ready["stun"]:
                 assert ask_stun(Endpoint.parse(endpoint)).address == ip_address("127.0.0.1")
-            open_socket = await session.ws_connect(ready["url"] + "/v1/updates", headers=client.bearer)
+            open_socket = await session.ws_connect(ready["url"] + "/v1/updates", headers=client.upgrade)
             begun = time.monotonic()
             running.send_signal(signal.SIGTERM)
             assert await asyncio.to_thread(running.wait, 5) == 0

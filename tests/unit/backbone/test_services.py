@@ -13,7 +13,7 @@ from shadowmesh.backbone_protocol.updates import SetHints, Subscribe, Update
 async def test_a_published_record_reaches_registry_presence_and_subscribers(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         client = await w.logged_in()
-        async with UpdatesInProcess(w.transport(), client.bearer) as updates:
+        async with UpdatesInProcess(w.transport(), client.upgrade) as updates:
             updates.send(Subscribe([client.peer.raw]))
             updates.send(SetHints([]))
             await client.publish(record_of(client.identity, issued_at=w.now))

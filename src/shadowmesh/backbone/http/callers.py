@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from starlette.requests import HTTPConnection, Request
+from starlette.websockets import WebSocket
 
 from shadowmesh.backbone.auth.denied_tokens import DeniedTokens
 from shadowmesh.backbone.auth.proofs import ProofChecker
@@ -37,12 +38,22 @@ class Callers:
     async def proven(self, request: Request) -> Session:
         """Raises Refused, also PROOF_MISSING, PROOF_INVALID, PROOF_REPLAYED."""
         session = self.bearer(request)
-        path = request.scope["raw_path"].decode("latin-1")
-        if request.scope["query_string"]:
-            path += "?" + request.scope["query_string"].decode("latin-1")
-        key = self._tokens.proof_key(session)
-        self._proofs.check(request.headers.get(PROOF_HEADER), key, request.method, path, await request.body())
+        self._check_proof(request, session, request.method, await request.body())
         return session
+
+    def proven_upgrade(self, websocket: WebSocket) -> Session:
+        """As `proven`, for the request that opens a WebSocket: a token alone does not take a peer's connection over."""
+        session = self.bearer(websocket)
+        self._check_proof(websocket, session, "GET", b"")
+        return session
+
+    def _check_proof(self, connection: HTTPConnection, session: Session, method: str, body: bytes) -> None:
+        path = connection.scope["raw_path"].decode("latin-1")
+        if connection.scope["query_string"]:
+            path += "?" + connection.scope["query_string"].decode("latin-1")
+        self._proofs.check(
+            connection.headers.get(PROOF_HEADER), self._tokens.proof_key(session), method, path, body
+        )
 
 
 def client_address(connection: HTTPConnection) -> ClientAddress:

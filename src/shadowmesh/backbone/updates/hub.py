@@ -69,5 +69,9 @@ class Hub:
         for connection in list(self._subscribers.get(peer, ())):
             connection.send(message)
 
+    def broadcast(self, message: ServerMessage) -> None:
+        for connection in list(self._connections.values()):
+            connection.send(message)
+
     def has_subscribers(self, peer: PeerID) -> bool:
         return peer in self._subscribers

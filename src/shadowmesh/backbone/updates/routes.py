@@ -26,7 +26,7 @@ def router(updates: Updates, callers: Callers, metrics: Metrics, clock: Clock) -
     @routes.websocket("/updates")
     async def stream(websocket: WebSocket) -> None:
         try:
-            session = callers.bearer(websocket)
+            session = callers.proven_upgrade(websocket)
             connection = await updates.connect(session.peer)
         except Refused as refused:
             metrics.refusals.labels(refused.problem.slug).inc()

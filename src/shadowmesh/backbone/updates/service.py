@@ -15,6 +15,7 @@ from shadowmesh.backbone_protocol.problems import Problem
 from shadowmesh.backbone_protocol.updates import (
     Call,
     CallFailed,
+    DirectoryChanged,
     SetHints,
     Subscribe,
     Unsubscribe,
@@ -84,6 +85,9 @@ class Updates:
         if record.decode().record.mode is Mode.PRIVATE:
             self._presence.reachable_at(record.peer, ())
         self._hub.publish(record.peer, self._update(record))
+
+    def directory_changed(self, version: int) -> None:
+        self._hub.broadcast(DirectoryChanged(version))
 
     async def _handle(self, connection: Connection, data: bytes | None) -> None:
         if data is None:

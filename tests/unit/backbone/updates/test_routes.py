@@ -73,8 +73,8 @@ class StuckReader(UpdatesInProcess):
             await inner(scope, receive, sluggish)
 
         transport.app = app
-        super().__init__(transport, client.bearer)
+        super().__init__(transport, client.upgrade)
 
 
 def updates(w: World, client: Client) -> UpdatesInProcess:
-    return UpdatesInProcess(w.transport(), client.bearer)
+    return UpdatesInProcess(w.transport(), client.upgrade)

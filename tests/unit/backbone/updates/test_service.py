@@ -13,6 +13,7 @@ from shadowmesh.backbone_protocol.updates import (
     MAX_SUBSCRIPTIONS,
     Call,
     CallFailed,
+    DirectoryChanged,
     Refused,
     SetHints,
     Subscribe,
@@ -219,6 +220,30 @@ async def test_connections_of_one_peer_are_limited(tmp_path: Path) -> None:
         assert refusal.value.problem is Problem.RATE_LIMITED
 
 
+async def test_a_token_without_its_key_does_not_open_the_updates(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        alice = await w.logged_in()
+        with pytest.raises(Refusal) as refusal:
+            await UpdatesInProcess(w.transport(), alice.bearer).__aenter__()
+        assert refusal.value.problem is Problem.PROOF_MISSING
+
+
+async def test_the_proof_that_opened_the_updates_does_not_open_them_again(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        headers = (await w.logged_in()).upgrade
+        async with UpdatesInProcess(w.transport(), headers):
+            pass
+        with pytest.raises(Refusal) as refusal:
+            await UpdatesInProcess(w.transport(), headers).__aenter__()
+        assert refusal.value.problem is Problem.PROOF_REPLAYED
+
+
+async def test_a_new_directory_is_announced_to_everybody(tmp_path: Path) -> None:
+    async with world(tmp_path) as w, updates(w, await w.logged_in()) as socket:
+        w.services.updates.directory_changed(7)
+        assert await socket.receive() == DirectoryChanged(7)
+
+
 async def published(w: World, mode: Mode = Mode.PRIVATE) -> Client:
     client = await w.logged_in()
     await client.publish(record_of(client.identity, issued_at=w.now, mode=mode))
@@ -226,7 +251,7 @@ async def published(w: World, mode: Mode = Mode.PRIVATE) -> Client:
 
 
 def updates(w: World, client: Client) -> UpdatesInProcess:
-    return UpdatesInProcess(w.transport(), client.bearer)
+    return UpdatesInProcess(w.transport(), client.upgrade)
 
 
 def subject(message: object) -> bytes:

@@ -1,0 +1,72 @@
+from shadowmesh.backbone_protocol.updates import MAX_CALL_ENDPOINTS, Call
+from shadowmesh.identity.names import PeerID
+from shadowmesh.mesh.calls import MIN_INTERVAL_S, CallDrop, Calls
+from shadowmesh.wire.endpoint import Endpoint
+from tests.sim.chance import SeededEntropy
+
+BOB = PeerID(b"b" * 20)
+OWN = [Endpoint.of("198.18.0.1", port) for port in range(1, 20)]
+
+
+def test_a_call_carries_a_fresh_token_and_eight_endpoints() -> None:
+    calls = made()
+    call, later = calls.place(BOB, OWN, 0.0), calls.place(BOB, OWN, 10.0)
+    assert call is not None
+    assert later is not None
+    assert (call.peer, call.answer) == (BOB.raw, False)
+    assert call.endpoints == [endpoint.encode() for endpoint in OWN[:MAX_CALL_ENDPOINTS]]
+    assert call.token != later.token
+
+
+def test_the_same_peer_is_not_called_again_at_once() -> None:
+    calls = made()
+    assert calls.place(BOB, OWN, 0.0) is not None
+    assert calls.place(BOB, OWN, MIN_INTERVAL_S - 0.1) is None
+    assert calls.place(BOB, OWN, MIN_INTERVAL_S) is not None
+
+
+def test_an_answer_returns_the_token() -> None:
+    answer = made().answer(incoming(), OWN, 0.0)
+    assert answer is not None
+    assert (answer.peer, answer.answer, answer.token) == (BOB.raw, True, b"t" * 16)
+
+
+def test_a_peer_that_calls_too_often_is_not_answered() -> None:
+    calls = made()
+    answers = [calls.answer(incoming(), OWN, 0.0) for _ in range(10)]
+    assert sum(answer is not None for answer in answers) == 3
+    assert calls.drops == {CallDrop.RATE_LIMITED.value: 7}
+    assert calls.answer(incoming(), OWN, 10.0) is not None
+
+
+def test_all_peers_together_are_limited_too() -> None:
+    calls = made()
+    peers = [PeerID(number.to_bytes(20, "big")) for number in range(100)]
+    assert sum(calls.answer(incoming(peer), OWN, 0.0) is not None for peer in peers) == 40
+
+
+def test_only_the_answer_to_our_last_call_is_ours() -> None:
+    calls = made()
+    call = calls.place(BOB, OWN, 0.0)
+    assert call is not None
+    assert calls.is_ours(BOB, call.token)
+    assert not calls.is_ours(BOB, bytes(16))
+    assert not calls.is_ours(PeerID(bytes(20)), call.token)
+    assert not calls.is_ours(PeerID(bytes(20)), b"")
+    assert calls.drops == {CallDrop.UNASKED.value: 3}
+
+
+def test_a_forgotten_peer_has_no_call() -> None:
+    calls = made()
+    call = calls.place(BOB, OWN, 0.0)
+    assert call is not None
+    calls.forget(BOB)
+    assert not calls.is_ours(BOB, call.token)
+
+
+def made() -> Calls:
+    return Calls(entropy=SeededEntropy(1), now=0.0)
+
+
+def incoming(peer: PeerID = BOB) -> Call:
+    return Call(peer=peer.raw, token=b"t" * 16, answer=False, endpoints=[])

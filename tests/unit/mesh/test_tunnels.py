@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from shadowmesh.identity.names import PeerID
+from shadowmesh.mesh.outputs import InstallPeer, Ponged, RemovePeer
+from shadowmesh.mesh.tunnels import KeyInUse, SessionOld, TunnelLost, TunnelMoved, TunnelOutput, Tunnels
+from shadowmesh.paths.probed_session import LOST_AFTER_S
+from shadowmesh.session.events import Role, SessionEstablished
+from shadowmesh.wire.endpoint import Endpoint
+from shadowmesh.wire.transmit import Transmit
+from tests.sim.chance import SeededEntropy
+from tests.unit.mesh.records import record_of
+
+ME = PeerID(b"m" * 20)
+MY_KEY = b"m" * 32
+WHERE, ELSEWHERE = Endpoint.of("198.18.0.3", 41641), Endpoint.of("198.18.0.4", 41641)
+RECORD = record_of(1)
+BOB = RECORD.peer_id
+SESSION = SessionEstablished(BOB, Role.RESPONDER, RECORD, b"w" * 32, WHERE, b"p" * 32, b"k" * 32, 0.25)
+
+
+@pytest.mark.parametrize(("role", "initiate"), [(Role.RESPONDER, True), (Role.INITIATOR, False)])
+def test_a_session_is_installed_for_its_overlay_address_and_the_responder_begins(role: Role, initiate: bool) -> None:
+    tunnels = made()
+    tunnels.install(replace(SESSION, role=role), (), 0.0)
+    assert without_transmits(tunnels) == [
+        InstallPeer(SESSION.wireguard_key, SESSION.psk, WHERE, (f"{BOB.overlay_address}/128",), initiate)
+    ]
+    assert BOB in tunnels
+    assert tunnels.wireguard_key(BOB) == SESSION.wireguard_key
+    assert tunnels.handshake_s(BOB) == 0.25
+
+
+def test_a_psk_is_never_printed() -> None:
+    tunnels = made()
+    tunnels.install(SESSION, (), 0.0)
+    assert "ppp" not in repr(without_transmits(tunnels))
+
+
+def test_a_later_session_with_the_same_key_is_installed_again() -> None:
+    tunnels = installed()
+    tunnels.install(replace(SESSION, psk=b"q" * 32), (), 1.0)
+    (output,) = without_transmits(tunnels)
+    assert isinstance(output, InstallPeer)
+    assert output.psk == b"q" * 32
+
+
+def test_a_later_session_with_another_key_removes_the_old_one_first() -> None:
+    tunnels = installed()
+    tunnels.install(replace(SESSION, wireguard_key=b"x" * 32), (), 1.0)
+    removed, put = without_transmits(tunnels)
+    assert removed == RemovePeer(SESSION.wireguard_key)
+    assert isinstance(put, InstallPeer)
+
+
+@pytest.mark.parametrize("key", [MY_KEY, SESSION.wireguard_key])
+def test_the_key_of_somebody_else_is_refused(key: bytes) -> None:
+    tunnels = installed()
+    with pytest.raises(KeyInUse):
+        tunnels.install(replace(SESSION, peer=PeerID(b"o" * 20), wireguard_key=key), (), 1.0)
+    assert without_transmits(tunnels) == []
+
+
+def test_a_removed_tunnel_is_out_of_the_engine_at_once() -> None:
+    tunnels = installed()
+    assert tunnels.remove(BOB)
+    assert without_transmits(tunnels) == [RemovePeer(SESSION.wireguard_key)]
+    assert not tunnels.remove(BOB)
+    assert tunnels.status(BOB) is None
+    assert tunnels.next_timeout() is None
+
+
+def test_all_tunnels_are_removed_at_the_end() -> None:
+    tunnels = installed()
+    tunnels.remove_all()
+    assert without_transmits(tunnels) == [RemovePeer(SESSION.wireguard_key)]
+
+
+def test_a_silent_peer_is_removed_and_told() -> None:
+    tunnels = installed()
+    outputs = run(tunnels, LOST_AFTER_S + 1)
+    assert outputs == [RemovePeer(SESSION.wireguard_key), TunnelLost(BOB, WHERE)]
+
+
+def test_a_wireguard_handshake_is_a_sign_of_life() -> None:
+    tunnels = installed()
+    run(tunnels, 2.5)
+    tunnels.wireguard_handshake(SESSION.wireguard_key, 2.5)
+    tunnels.wireguard_handshake(b"unknown", 2.5)
+    assert run(tunnels, 20.0) == []
+
+
+def test_the_engine_that_followed_a_peer_changes_the_path() -> None:
+    tunnels = installed()
+    tunnels.roamed(SESSION.wireguard_key, ELSEWHERE, 1.0)
+    tunnels.roamed(b"unknown", ELSEWHERE, 1.0)
+    assert without_transmits(tunnels) == [TunnelMoved(BOB, ELSEWHERE)]
+    status = tunnels.status(BOB)
+    assert status is not None
+    assert status.path == ELSEWHERE
+
+
+def test_a_ping_without_an_answer_is_told() -> None:
+    tunnels = installed()
+    tunnels.ping(BOB, 3, 0.0)
+    assert Ponged(BOB, WHERE, 3, None) in run(tunnels, 2.5)
+    with pytest.raises(KeyError):
+        tunnels.ping(ME, 3, 0.0)
+
+
+def test_the_initiator_asks_for_a_new_session_after_a_day() -> None:
+    tunnels = made()
+    tunnels.install(replace(SESSION, role=Role.INITIATOR), (), 0.0)
+    for hour in range(25):
+        tunnels.wireguard_handshake(SESSION.wireguard_key, hour * 3600.0)
+        tunnels.handle_timeout(hour * 3600.0)
+    assert [output for output in without_transmits(tunnels) if isinstance(output, SessionOld)] == [
+        SessionOld(BOB, WHERE)
+    ]
+
+
+def test_random_probes_are_counted() -> None:
+    tunnels = installed()
+    tunnels.receive_datagram(b"\x44", WHERE, 0.0)
+    assert sum(tunnels.drops.values()) == 1
+
+
+def made() -> Tunnels:
+    return Tunnels(ME, MY_KEY, entropy=SeededEntropy(1))
+
+
+def installed() -> Tunnels:
+    tunnels = made()
+    tunnels.install(SESSION, (), 0.0)
+    without_transmits(tunnels)
+    return tunnels
+
+
+def run(tunnels: Tunnels, until: float) -> list[TunnelOutput]:
+    while (at := tunnels.next_timeout()) is not None and at <= until:
+        tunnels.handle_timeout(at)
+    return without_transmits(tunnels)
+
+
+def without_transmits(tunnels: Tunnels) -> list[TunnelOutput]:
+    outputs: list[TunnelOutput] = []
+    while (output := tunnels.poll()) is not None:
+        if not isinstance(output, Transmit):
+            outputs.append(output)
+    return outputs
