@@ -53,6 +53,10 @@ class VirtualNetwork:
     def mend(self, a: str, b: str) -> None:
         self._cut.discard(frozenset({a, b}))
 
+    def mend_all(self) -> None:
+        self._cut.clear()
+        self._deaf.clear()
+
     def deafen(self, source: str, destination: str) -> None:
         """Nothing passes from the one address to the other; the way back still works."""
         self._deaf.add((source, destination))

@@ -31,18 +31,6 @@ def call(home: Home, route: Route[Q, R], request: Q, *, timeout_s: float = ANSWE
     raise ControlError(ErrorCode.of_slug(error.code), error.problem, error.remedy)
 
 
-def is_running(home: Home) -> bool:
-    """Whether something listens on the control socket."""
-    if not home.control_socket_fits:
-        return False
-    with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.connect(str(home.control_socket))
-        except OSError:
-            return False
-    return True
-
-
 def _exchange(home: Home, method: str, path: str, body: bytes, timeout_s: float) -> tuple[int, bytes]:
     connection = _UnixConnection(home, timeout_s)
     try:

@@ -30,6 +30,7 @@ from shadowmesh.wire.transmit import Transmit
 
 LOOK_UP_AFTER_S = 2.0  # without a session: the record or the addresses that we hold may be old
 ATTEMPT_S = 35.0  # longer than a handshake goes on, so that its own verdict comes first
+PATIENCE_S = 2.0  # for a peer that is not registered yet
 QUIET_S = 10.0  # how long the last addresses are tried when the backbone says that the peer is not there
 PACKET_RETRY_S = 5.0  # packets for an unreachable peer begin an attempt no sooner after the last one
 STEADY_S = 30.0  # a session that lived shorter does not make the next pause short
@@ -188,10 +189,10 @@ class Connector:
         if hints is not None:
             peer.online, peer.hint_endpoints = hints.online, hints.endpoints
         if peer.state is PeerState.LOOKING_UP:
-            if record is None:
-                self._fail(peer, now, f"{peer.name} is not found: {failure or 'the backbone gave no record'}")
-            else:
+            if record is not None:
                 self._connect(peer, now, call=True)
+            else:
+                self._not_found(peer, now, f"{peer.name} is not found: {failure or 'the backbone gave no record'}")
         elif peer.state is PeerState.CONNECTING and peer.attempt is not None:
             peer.attempt.looked_up = True
             self._handshake(peer, now)
@@ -251,7 +252,7 @@ class Connector:
             if peer.attempt is None:
                 self._begin_by_itself(peer, now)
             elif now >= peer.attempt.give_up_at:
-                self._fail(peer, now, no_answer(peer, self._link))
+                self._fail(peer, now, peer.attempt.not_found or no_answer(peer, self._link))
             else:
                 peer.attempt.look_up_at = None
                 self._ask(peer)
@@ -313,6 +314,21 @@ class Connector:
             self._call(peer, now)
         self._handshake(peer, now)
         self._judge(peer, now)
+
+    def _not_found(self, peer: Peer, now: float, reason: str) -> None:
+        """A peer that starts together with us registers in a moment: while a person waits we wait for the news."""
+        attempt = peer.attempt
+        if (
+            attempt is None
+            or not attempt.asked
+            or not self._link.updates_open
+            or now >= attempt.started_at + PATIENCE_S
+        ):
+            self._fail(peer, now, reason)
+        else:
+            attempt.looked_up = True
+            attempt.give_up_at = attempt.started_at + PATIENCE_S
+            attempt.not_found = reason
 
     def _handshake(self, peer: Peer, now: float) -> None:
         """Tries all endpoints that are known; again with more of them while an attempt goes on."""
@@ -379,6 +395,8 @@ class Connector:
         elif peer.state is PeerState.CONNECTING:
             self._handshake(peer, now)
             self._call(peer, now)
+        elif peer.attempt.looked_up:
+            self._ask(peer)
 
     def _call_received(self, call: Call, now: float) -> None:
         peer = self._peers.get(PeerID(call.peer))

@@ -36,6 +36,7 @@ class Attempt:
     give_up_at: float
     look_up_at: float | None = None  # when to ask the backbone whether it knows more
     looked_up: bool = False
+    not_found: str = ""  # why it is not looked up again but waited for
     called: bool = False
     call_failed: bool = False
     tried: tuple[Endpoint, ...] = ()

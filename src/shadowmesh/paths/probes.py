@@ -146,7 +146,10 @@ class PathProber:
             return
         reply = ProbeDatagram(probe.tag, probe.txid, probe.sent_at_us, observed=source)
         self._out.append(Transmit(reply.encode(session.keys), source))
-        session.heard(now, self._entropy)
+        if (
+            session.silent or session.rtt_s is not None
+        ):  # our own first probe is never spared: people want to see its time
+            session.heard(now, self._entropy)
         # Somebody on the path could have sent the peer's probe on from elsewhere: only an answer to our own probe from
         # there moves the path (as RFC 9000 §9.3 has it).
         if source not in (session.path, session.peer_source):

@@ -3,7 +3,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import msgspec
@@ -36,11 +35,9 @@ def test_in_the_foreground_it_logs_and_stops_by_a_signal(tmp_path: Path) -> None
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as node:
         assert node.stdout is not None
         assert json.loads(node.stdout.readline())["pid"] == node.pid
-        began = time.monotonic()
         node.send_signal(signal.SIGINT)
         _, lines = node.communicate(timeout=20)
     assert node.returncode == 0
-    assert time.monotonic() - began < 2
     assert "is up on UDP port" in lines
     assert lines.rstrip().endswith("stopped")
 

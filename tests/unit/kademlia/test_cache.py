@@ -1,3 +1,5 @@
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -76,7 +78,7 @@ def test_a_cache_of_trusted_peers_takes_nobody_else() -> None:
 
 def test_the_few_public_nodes_with_an_address_are_kept_as_a_way_into_the_dht() -> None:
     public = {"capabilities": PUBLIC_BIT, "endpoint": SOMEWHERE, "failures": 9}
-    cache = full_cache({number: public for number in range(PUBLIC_ENTRIES_KEPT)})
+    cache = full_cache(dict.fromkeys(range(PUBLIC_ENTRIES_KEPT), public))
     eviction = cache.put(entry(500), NOBODY)
     assert eviction is not None
     assert eviction.peer not in {peer(number) for number in range(PUBLIC_ENTRIES_KEPT)}
@@ -84,7 +86,7 @@ def test_the_few_public_nodes_with_an_address_are_kept_as_a_way_into_the_dht() -
 
 def test_of_many_public_nodes_the_worst_makes_room() -> None:
     public = {"capabilities": PUBLIC_BIT, "endpoint": SOMEWHERE, "failures": 9}
-    cache = full_cache({number: public for number in range(PUBLIC_ENTRIES_KEPT + 1)})
+    cache = full_cache(dict.fromkeys(range(PUBLIC_ENTRIES_KEPT + 1), public))
     eviction = cache.put(entry(500), NOBODY)
     assert eviction is not None
     assert eviction.peer in {peer(number) for number in range(PUBLIC_ENTRIES_KEPT + 1)}
@@ -129,10 +131,8 @@ def test_more_than_a_hundred_entries_are_refused() -> None:
 
 @given(st.binary(max_size=400))
 def test_random_bytes_are_read_or_refused(data: bytes) -> None:
-    try:
+    with contextlib.suppress(DecodeError):
         decode_entries(data)
-    except DecodeError:
-        pass
 
 
 def full_cache(special: dict[int, dict[str, object]]) -> PeerCache:

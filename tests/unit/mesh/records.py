@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from shadowmesh.records.peer_record import PeerRecord, SignedRecord
 from tests.sim.world import WALL_START, identity_number
+
+from shadowmesh.records.peer_record import PeerRecord, SignedRecord
 
 
 def record_of(number: int, **changes: Any) -> SignedRecord:

@@ -1,8 +1,9 @@
+from tests.sim.chance import SeededEntropy
+from tests.sim.world import identity_number
+
 from shadowmesh.mesh.backbone_order import BackboneOrder
 from shadowmesh.mesh.state import BackbonePin
 from shadowmesh.records.directory import BackboneNode
-from tests.sim.chance import SeededEntropy
-from tests.sim.world import identity_number
 
 IDENTITIES = [identity_number(2000 + number) for number in range(8)]
 PINS = [BackbonePin(f"https://pin{number}.example", IDENTITIES[number].fingerprint) for number in range(2)]

@@ -1,5 +1,6 @@
-from shadowmesh.mesh.backoff import Backoff
 from tests.sim.chance import SeededEntropy
+
+from shadowmesh.mesh.backoff import Backoff
 
 
 def test_delays_grow_and_the_last_one_is_repeated() -> None:

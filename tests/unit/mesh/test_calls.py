@@ -1,8 +1,9 @@
+from tests.sim.chance import SeededEntropy
+
 from shadowmesh.backbone_protocol.updates import MAX_CALL_ENDPOINTS, Call
 from shadowmesh.identity.names import PeerID
 from shadowmesh.mesh.calls import MIN_INTERVAL_S, CallDrop, Calls
 from shadowmesh.wire.endpoint import Endpoint
-from tests.sim.chance import SeededEntropy
 
 BOB = PeerID(b"b" * 20)
 OWN = [Endpoint.of("198.18.0.1", port) for port in range(1, 20)]

@@ -1,8 +1,9 @@
+from tests.sim.world import identity_number
+
 from shadowmesh.identity.keys import Identity
 from shadowmesh.mesh.directory_trust import DirectoryTrust
 from shadowmesh.mesh.state import BackbonePin
 from shadowmesh.records.directory import BackboneNode, Directory
-from tests.sim.world import identity_number
 
 A, B, C = (identity_number(3000 + number) for number in range(3))
 PIN_A = BackbonePin("https://a.example", A.fingerprint)

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
+from tests.sim.world import WALL_START, identity_number
+from tests.unit.mesh.records import forged, record_of
+
 from shadowmesh.mesh.finder import MAX_ASKERS, Finder, Found
 from shadowmesh.mesh.known_peers import KnownPeers
 from shadowmesh.mesh.outputs import LookedUp, LookUp, Notice, SaveRecord
 from shadowmesh.mesh.trust import TrustList
 from shadowmesh.records.hints import Hints
 from shadowmesh.records.peer_record import SignedRecord
-from tests.sim.world import WALL_START, identity_number
-from tests.unit.mesh.records import forged, record_of
 
 BOB = identity_number(1).peer_id
 HINTS = Hints(online=True, last_seen_at=0)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pytest
+from tests.sim.world import WALL_START, identity_number
+from tests.unit.mesh.records import forged, record_of
 
 from shadowmesh.identity.names import Fingerprint
 from shadowmesh.kademlia.cache import MAX_CACHE_ENTRIES, PUBLIC_BIT
@@ -10,11 +12,10 @@ from shadowmesh.mesh.trust import TrustList
 from shadowmesh.records.cache_entry import CacheEntry, PathKind
 from shadowmesh.records.peer_record import Mode, RecordRefused, Refusal, SignedRecord
 from shadowmesh.wire.endpoint import Endpoint
-from tests.sim.world import WALL_START, identity_number
-from tests.unit.mesh.records import forged, record_of
 
 ME = identity_number(5000).fingerprint
 BOB = identity_number(1)
+TRUSTED_BOB = TrustedPeer(BOB.fingerprint, "bob")
 WHERE = Endpoint.of("198.18.0.3", 41641)
 
 
@@ -124,8 +125,6 @@ def test_saved_records_of_nobody_we_know_are_left_out() -> None:
     assert made(records=[record_of(2)]).records() == ()
 
 
-def made(
-    *, trusted: TrustedPeer | None = TrustedPeer(BOB.fingerprint, "bob"), records: list[SignedRecord] | None = None
-) -> KnownPeers:
+def made(*, trusted: TrustedPeer | None = TRUSTED_BOB, records: list[SignedRecord] | None = None) -> KnownPeers:
     trust = TrustList(ME, [] if trusted is None else [trusted])
     return KnownPeers(trust, (), records or [], wall_clock=lambda: WALL_START)

@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pytest
+from tests.sim.world import identity_number
 
 from shadowmesh.mesh.own_record import MIN_CHANGE_INTERVAL_S, OwnRecord
 from shadowmesh.mesh.state import MeshConfig
@@ -14,7 +15,6 @@ from shadowmesh.records.peer_record import (
     Mode,
 )
 from shadowmesh.wire.endpoint import Endpoint
-from tests.sim.world import identity_number
 
 IDENTITY = identity_number(4000)
 WALL = 1_800_000_000.0

@@ -1,10 +1,10 @@
 import pytest
+from tests.sim.chance import SeededEntropy
 
 from shadowmesh.identity.names import Fingerprint
 from shadowmesh.mesh.backoff import Backoff
 from shadowmesh.mesh.peers import LEGAL_MOVES, Attempt, IllegalMove, Peer
 from shadowmesh.mesh.state import PeerState, TrustedPeer
-from tests.sim.chance import SeededEntropy
 
 
 def test_every_state_has_its_moves_and_every_state_is_reached() -> None:

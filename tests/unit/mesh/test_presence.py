@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from tests.sim.chance import SeededEntropy
+from tests.sim.world import WALL_START, identity_number
+
 from shadowmesh.mesh.own_record import OwnRecord
 from shadowmesh.mesh.presence import EndpointsChanged, OwnPresence, PresenceOutput, RecordRenewed
 from shadowmesh.mesh.state import MeshConfig
@@ -7,8 +10,6 @@ from shadowmesh.records.peer_record import DEFAULT_TTL_PRIVATE_S, REVOKED_SEQUEN
 from shadowmesh.wire import stun
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.transmit import Transmit
-from tests.sim.chance import SeededEntropy
-from tests.sim.world import WALL_START, identity_number
 
 SERVER = Endpoint.of("198.19.0.1", 3478)
 HOME, OUTSIDE = Endpoint.of("192.168.1.2", 41641), Endpoint.of("203.0.113.5", 5000)

@@ -1,3 +1,5 @@
+from tests.sim.chance import SeededEntropy
+
 from shadowmesh.identity.names import Fingerprint
 from shadowmesh.mesh.backoff import Backoff
 from shadowmesh.mesh.connector_events import LinkView
@@ -5,7 +7,6 @@ from shadowmesh.mesh.peers import Attempt, Peer
 from shadowmesh.mesh.reasons import no_answer, no_record
 from shadowmesh.mesh.state import TrustedPeer
 from shadowmesh.wire.endpoint import Endpoint
-from tests.sim.chance import SeededEntropy
 
 ONLINE = LinkView(online=True, updates_open=True)
 OFFLINE = LinkView(reason="https://b.example: not reached")
@@ -18,7 +19,9 @@ def test_a_peer_that_is_away_and_silent() -> None:
 
 
 def test_a_peer_that_is_away_and_has_no_address() -> None:
-    assert no_answer(bob(call_failed=True), ONLINE) == "bob is not online at the backbone, and no address of it is known"
+    assert (
+        no_answer(bob(call_failed=True), ONLINE) == "bob is not online at the backbone, and no address of it is known"
+    )
 
 
 def test_a_peer_that_ignores_us() -> None:

@@ -1,9 +1,10 @@
+from tests.sim.chance import SeededEntropy
+
 from shadowmesh.identity.names import Fingerprint, PeerID
 from shadowmesh.mesh.state import PeerState, TrustedPeer
 from shadowmesh.mesh.status import merge_drops, peer_status
 from shadowmesh.mesh.tunnels import Tunnels
 from shadowmesh.session.events import DropReason
-from tests.sim.chance import SeededEntropy
 
 
 def test_a_peer_without_a_tunnel_has_no_path() -> None:

@@ -3,6 +3,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from tests.sim.chance import SeededEntropy
+from tests.unit.mesh.records import record_of
 
 from shadowmesh.identity.names import PeerID
 from shadowmesh.mesh.outputs import InstallPeer, Ponged, RemovePeer
@@ -11,8 +13,6 @@ from shadowmesh.paths.probed_session import LOST_AFTER_S
 from shadowmesh.session.events import Role, SessionEstablished
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.transmit import Transmit
-from tests.sim.chance import SeededEntropy
-from tests.unit.mesh.records import record_of
 
 ME = PeerID(b"m" * 20)
 MY_KEY = b"m" * 32

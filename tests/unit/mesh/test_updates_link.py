@@ -1,6 +1,7 @@
+from tests.sim.chance import SeededEntropy
+
 from shadowmesh.mesh.outputs import OpenUpdates
 from shadowmesh.mesh.updates_link import MAX_FAILURES, UpdatesLink, UpdatesState
-from tests.sim.chance import SeededEntropy
 
 
 def test_a_log_in_opens_the_updates() -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.unit.node.http_server import answering, http
+from tests.unit.node.http_server import answering, http, self_signed
 
 from shadowmesh.backbone_protocol.problems import PROBLEM_MEDIA_TYPE, Problem
 from shadowmesh.backbone_protocol.queries import ErrorReply
@@ -96,8 +96,17 @@ async def test_a_wrong_ca_file_is_named(tmp_path: Path) -> None:
         BackboneHttp("https://backbone.test", str(tmp_path / "missing.pem"))
 
 
-async def _get(url: str, *, max_bytes: int = 1000) -> backbone_http.Answer:
-    client = BackboneHttp(url, "")
+async def test_tls_is_checked_against_the_authorities_that_the_owner_chose(tmp_path: Path) -> None:
+    certificate = self_signed(tmp_path)
+    async with answering(http("200 OK", b"hello"), tls=certificate) as url:
+        with pytest.raises(BackboneRefused, match="TLS certificate is not accepted") as caught:
+            await _get(url)
+        assert caught.value.problem is None
+        assert (await _get(url, ca_file=str(certificate))).body == b"hello"
+
+
+async def _get(url: str, *, max_bytes: int = 1000, ca_file: str = "") -> backbone_http.Answer:
+    client = BackboneHttp(url, ca_file)
     try:
         return await client.request("GET", "/x", max_bytes=max_bytes)
     finally:

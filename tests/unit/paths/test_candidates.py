@@ -9,7 +9,9 @@ OWN = (Endpoint.of("192.168.1.2", 41641), Endpoint.of("2001:db8:1::2", 41641))
 
 def test_the_last_endpoint_comes_first_then_our_own_subnet_then_the_freshest() -> None:
     last, near = at("203.0.113.1"), at("192.168.1.77")
-    known = KnownEndpoints(last, call=(at("203.0.113.9"), near), hints=(at("203.0.113.8"),), record=(at("203.0.113.7"),))
+    known = KnownEndpoints(
+        last, call=(at("203.0.113.9"), near), hints=(at("203.0.113.8"),), record=(at("203.0.113.7"),)
+    )
     assert order(known) == (last, near, at("203.0.113.9"), at("203.0.113.8"), at("203.0.113.7"))
 
 

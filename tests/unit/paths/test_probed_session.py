@@ -1,11 +1,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.sim.chance import SeededEntropy
 
 from shadowmesh.identity.names import PeerID
 from shadowmesh.paths.probe_datagram import ProbeKeys
 from shadowmesh.paths.probed_session import KEEPALIVE_S, ProbedSession, ReplayWindow
 from shadowmesh.wire.endpoint import Endpoint
-from tests.sim.chance import SeededEntropy
 
 
 def test_a_value_is_accepted_once() -> None:

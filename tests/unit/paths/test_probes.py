@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.sim.chance import SeededEntropy
 
 from shadowmesh.identity.names import PeerID
 from shadowmesh.paths.events import PathLost, PathMoved, PingDone, ProbeEvent
@@ -15,7 +16,6 @@ from shadowmesh.paths.probed_session import KEEPALIVE_S, LOST_AFTER_S, PING_TIME
 from shadowmesh.paths.probes import MAX_PINGS, PathProber, ProbeDrop
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.transmit import Transmit
-from tests.sim.chance import SeededEntropy
 
 A, B = PeerID(b"a" * 20), PeerID(b"b" * 20)
 AT_A, AT_B = Endpoint.of("198.18.0.1", 41641), Endpoint.of("198.18.0.2", 41641)
@@ -106,7 +106,10 @@ def test_a_ping_is_answered_with_its_own_time() -> None:
     prober.a.ping(B, 7, 1.0)
     prober.now = 1.0
     prober.answer_after(0.025)
-    assert prober.events == [PingDone(B, 7, AT_B, pytest.approx(0.025))]
+    (done,) = prober.events
+    assert isinstance(done, PingDone)
+    assert (done.sequence, done.path) == (7, AT_B)
+    assert done.rtt_s == pytest.approx(0.025)
 
 
 def test_a_lost_ping_is_reported() -> None:

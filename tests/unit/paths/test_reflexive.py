@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+from tests.sim.chance import SeededEntropy
+
 from shadowmesh.paths.events import ReflexiveChanged
 from shadowmesh.paths.reflexive import MAX_SERVERS, REFRESH_S, ReflexiveDiscovery, StunDrop
 from shadowmesh.wire import stun
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.transmit import Transmit
-from tests.sim.chance import SeededEntropy
 
 SERVERS = [Endpoint.of("198.19.0.1", 3478), Endpoint.of("198.19.0.1", 3479), Endpoint.of("198.19.0.2", 3478)]
 OUTSIDE, OUTSIDE_2 = Endpoint.of("203.0.113.5", 5000), Endpoint.of("203.0.113.5", 5001)
