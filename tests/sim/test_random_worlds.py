@@ -5,7 +5,6 @@ from __future__ import annotations
 from itertools import combinations
 
 import pytest
-
 from tests.sim.chance import SeededEntropy
 from tests.sim.host import Host
 from tests.sim.world import World
@@ -28,9 +27,7 @@ def test_after_any_troubles_the_mesh_is_whole_again(seed: int) -> None:
         world.run_for(chance.between(0.0, 1.0) ** 3 * 120)
         no_engine_has_a_stranger(hosts)
     heal(world, hosts)
-    world.run_until(
-        lambda: all(world.would_pass(a, b) for a, b in combinations(hosts, 2)), limit_s=HEALED_WITHIN_S
-    )
+    world.run_until(lambda: all(world.would_pass(a, b) for a, b in combinations(hosts, 2)), limit_s=HEALED_WITHIN_S)
     world.run_for(200)
     assert all(world.would_pass(a, b) for a, b in combinations(hosts, 2))
 

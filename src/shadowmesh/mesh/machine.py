@@ -442,13 +442,13 @@ class Mesh:
             self._notice(ERROR, f"refused a session: {reason}")
             self._connector.refused(session.peer, reason, now)
             return
+        self._drain_tunnels(now)
         held = self._known.record(session.peer)
         if held is None or session.record.record.sequence > held.record.sequence:
             self._known.keep(session.peer, session.record)
             self._out.append(SaveRecord(session.record))
         self._known.reached(session.peer, session.endpoint)
         self._saving.cache_changed()
-        self._drain_tunnels(now)
         if self._connector.connected(session.peer, now):
             self._out.append(PeerConnected(session.peer, session.endpoint, session.took_s))
         for sequence in self._waiting_pings.pop(session.peer, []):

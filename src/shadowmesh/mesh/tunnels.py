@@ -97,8 +97,8 @@ class Tunnels:
         self._tunnels[session.peer] = _Tunnel(session.peer, key, session.took_s, renew_at)
         self._by_key[key] = session.peer
         prefix = f"{session.peer.overlay_address}/128"
-        # The responder begins WireGuard's handshake: it learns first that both sides have the PSK.
-        initiate = session.role is Role.RESPONDER
+        # The initiator begins WireGuard's handshake: when it learns of the session, the responder is ready.
+        initiate = session.role is Role.INITIATOR
         self._out.append(InstallPeer(key, session.psk, session.endpoint, (prefix,), initiate))
         delay_s = _FIRST_PROBE_DELAY_S[session.role]
         self._prober.start(session.peer, session.probe_key, session.endpoint, now, delay_s=delay_s)

@@ -1,21 +1,18 @@
-"""The control API's server: Starlette and uvicorn on a Unix socket that only its owner can open."""
+"""The control API's server: HTTP on a Unix socket that only its owner can open.
+
+aiohttp serves it because the backbone client has it in memory already: docs/decisions/0005.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
-import uvicorn
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route as StarletteRoute
+from aiohttp import web
 
 from shadowmesh.control import routes, schema
 from shadowmesh.control.errors import ControlError, ErrorCode, ShadowMeshError
@@ -24,9 +21,8 @@ from shadowmesh.control.routes import Route
 from shadowmesh.node.commands import Commands
 from shadowmesh.node.errors import HomeUnusable
 
-MAX_CONCURRENT = 512
 _BACKLOG = 64
-_STOP_TIMEOUT_S = 1
+_STOP_TIMEOUT_S = 1.0
 _log = logging.getLogger(__name__)
 
 Command = Callable[[Any], Awaitable[schema.Document]]
@@ -55,7 +51,7 @@ def bind(home: Home) -> socket.socket:
     return listener
 
 
-def create_app(commands: Commands) -> Starlette:
+def create_app(commands: Commands) -> web.Application:
     table: Mapping[Route[Any, Any], Command] = {
         routes.STATUS: commands.status,
         routes.TRUSTED: commands.trusted,
@@ -65,65 +61,37 @@ def create_app(commands: Commands) -> Starlette:
         routes.PING: commands.ping,
         routes.STOP: commands.stop,
     }
-    return Starlette(
-        routes=[
-            StarletteRoute(route.path, _endpoint(route, command), methods=[route.method])
-            for route, command in table.items()
-        ],
-        exception_handlers={HTTPException: _not_found, Exception: _internal},
-    )
+    app = web.Application(middlewares=[_errors_as_documents], client_max_size=schema.MAX_REQUEST_BYTES)
+    for route, command in table.items():
+        app.router.add_route(route.method, route.path, _handler(route, command))
+    return app
 
 
 class ControlServer:
     def __init__(self, listener: socket.socket, commands: Commands) -> None:
         self._listener = listener
-        self._server = _QuietServer(
-            uvicorn.Config(
-                create_app(commands),
-                http="h11",
-                ws="none",
-                lifespan="off",
-                loop="none",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                limit_concurrency=MAX_CONCURRENT,
-                timeout_graceful_shutdown=_STOP_TIMEOUT_S,
-            )
+        self._runner = web.AppRunner(
+            create_app(commands), access_log=None, handle_signals=False, shutdown_timeout=_STOP_TIMEOUT_S
         )
 
-    async def serve(self) -> None:
-        """Until `stop`."""
-        await self._server.serve(sockets=[self._listener])
+    async def start(self) -> None:
+        await self._runner.setup()
+        await web.SockSite(self._runner, self._listener, backlog=_BACKLOG).start()
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """Requests on their way have a second left."""
-        self._server.should_exit = True
+        await self._runner.cleanup()
 
 
-class _QuietServer(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Signals are the daemon's business."""
-        yield
+def _handler(route: Route[Any, Any], command: Command) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def handle(request: web.Request) -> web.Response:
+        return _json(200, await command(await _read(request, route)))
+
+    return handle
 
 
-def _endpoint(route: Route[Any, Any], command: Command) -> Callable[[Request], Awaitable[Response]]:
-    async def endpoint(request: Request) -> Response:
-        try:
-            return _json(200, await command(await _read(request, route)))
-        except ShadowMeshError as error:
-            return _failure(error)
-
-    return endpoint
-
-
-async def _read(request: Request, route: Route[Any, Any]) -> Any:
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > schema.MAX_REQUEST_BYTES:
-            raise ControlError(ErrorCode.USAGE, f"a request of more than {schema.MAX_REQUEST_BYTES} bytes", "")
+async def _read(request: web.Request, route: Route[Any, Any]) -> Any:
+    body = await request.read()
     if route.request is type(None):
         return None
     try:
@@ -132,22 +100,29 @@ async def _read(request: Request, route: Route[Any, Any]) -> Any:
         raise ControlError(ErrorCode.USAGE, f"the request is not legal: {error}", "see docs/spec/control.md") from None
 
 
-async def _not_found(_: Request, error: Exception) -> Response:
-    detail = error.detail if isinstance(error, HTTPException) else "not found"
-    return _failure(ControlError(ErrorCode.USAGE, f"the control API: {detail}", "see docs/spec/control.md"))
+@web.middleware
+async def _errors_as_documents(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except ShadowMeshError as error:
+        return _failure(error)
+    except web.HTTPRequestEntityTooLarge:
+        return _failure(ControlError(ErrorCode.USAGE, f"a request of more than {schema.MAX_REQUEST_BYTES} bytes", ""))
+    except web.HTTPException as error:
+        return _failure(ControlError(ErrorCode.USAGE, f"the control API: {error.reason}", "see docs/spec/control.md"))
+    except Exception as error:
+        _log.error("internal error in %s", request.path, exc_info=error)
+        return _failure(ControlError(ErrorCode.FAILED, "internal error of the daemon", "see `shadowmesh logs`"))
 
 
-async def _internal(request: Request, error: Exception) -> Response:
-    _log.error("internal error in %s", request.url.path, exc_info=error)
-    return _failure(ControlError(ErrorCode.FAILED, "internal error of the daemon", "see `shadowmesh logs`"))
-
-
-def _failure(error: ShadowMeshError) -> Response:
+def _failure(error: ShadowMeshError) -> web.Response:
     document = schema.ErrorDocument(
         error=schema.Error(code=error.code.slug, problem=error.problem, remedy=error.remedy)
     )
     return _json(error.code.http_status, document)
 
 
-def _json(status: int, document: schema.Document) -> Response:
-    return Response(msgspec.json.encode(document), status_code=status, media_type="application/json")
+def _json(status: int, document: schema.Document) -> web.Response:
+    return web.Response(body=msgspec.json.encode(document), status=status, content_type="application/json")

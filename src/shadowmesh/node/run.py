@@ -104,15 +104,15 @@ class _Node:
                 stop=self._stop.set,
             )
             server = ControlServer(self._listener, commands)
-            serving, watching = tasks.create_task(server.serve()), tasks.create_task(addresses.watch())
+            await server.start()
+            watching = tasks.create_task(addresses.watch())
             with _stopped_by_signals(self._stop):
                 _log.info("%s is up on UDP port %d", self._identity.fingerprint, port)
                 ready(_up(self._identity, port, tun))
                 await self._stop.wait()
                 watching.cancel()
-                server.stop()
                 daemon.stop()
-                await serving
+                await server.stop()
         if self._failure:
             raise NodeFailed(f"the packet engine stopped: {self._failure}", "see `shadowmesh logs`")
 

@@ -206,8 +206,9 @@ class Handshaker:
         self._refuse_superseded(opened, now)
         transmits, established = self._responder.accept(opened, source, now)
         self._known.forget(cid)
-        self._outputs += transmits
+        # Before M4: whoever has M4 may count on the session being installed here.
         self._establish(opened.peer, established)
+        self._outputs += transmits
 
     def _refuse_superseded(self, opened: OpenedMessage3, now: float) -> None:
         """When both sides begin at once, the attempt of the lower PeerID goes on, unless it has got nowhere yet."""

@@ -22,8 +22,8 @@ BOB = RECORD.peer_id
 SESSION = SessionEstablished(BOB, Role.RESPONDER, RECORD, b"w" * 32, WHERE, b"p" * 32, b"k" * 32, 0.25)
 
 
-@pytest.mark.parametrize(("role", "initiate"), [(Role.RESPONDER, True), (Role.INITIATOR, False)])
-def test_a_session_is_installed_for_its_overlay_address_and_the_responder_begins(role: Role, initiate: bool) -> None:
+@pytest.mark.parametrize(("role", "initiate"), [(Role.INITIATOR, True), (Role.RESPONDER, False)])
+def test_a_session_is_installed_for_its_overlay_address_and_the_initiator_begins(role: Role, initiate: bool) -> None:
     tunnels = made()
     tunnels.install(replace(SESSION, role=role), (), 0.0)
     assert without_transmits(tunnels) == [

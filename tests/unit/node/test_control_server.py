@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
+import aiohttp
 import msgspec
 import pytest
-from starlette.types import Message
+from aiohttp.test_utils import TestServer
 
 from shadowmesh.control import schema
 from shadowmesh.control.errors import ControlError, ErrorCode
@@ -72,21 +73,10 @@ class _Commands:
 
 
 async def _ask(method: str, path: str, body: bytes) -> tuple[int, bytes]:
-    scope: dict[str, Any] = {
-        "type": "http",
-        "method": method,
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
-        "headers": [],
-    }
-    sent: list[Message] = []
-
-    async def receive() -> Message:
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    async def send(message: Message) -> None:
-        sent.append(message)
-
-    await create_app(cast("Commands", _Commands()))(scope, receive, send)
-    return sent[0]["status"], sent[1]["body"]
+    app = create_app(cast("Commands", _Commands()))
+    async with (
+        TestServer(app) as server,
+        aiohttp.ClientSession() as session,
+        session.request(method, server.make_url(path), data=body) as answer,
+    ):
+        return answer.status, await answer.read()

@@ -51,9 +51,7 @@ class Callers:
         path = connection.scope["raw_path"].decode("latin-1")
         if connection.scope["query_string"]:
             path += "?" + connection.scope["query_string"].decode("latin-1")
-        self._proofs.check(
-            connection.headers.get(PROOF_HEADER), self._tokens.proof_key(session), method, path, body
-        )
+        self._proofs.check(connection.headers.get(PROOF_HEADER), self._tokens.proof_key(session), method, path, body)
 
 
 def client_address(connection: HTTPConnection) -> ClientAddress:
