@@ -47,11 +47,31 @@ class Client:
 
 
 class Registry:
-    """One for all nodes: replication is at once and complete."""
+    """What the nodes of one backbone share: records and presence, at once and completely.
+
+    Calls and updates pass between the nodes. Without that, clients of two nodes that know no address of each other
+    can't meet: `pass_between_nodes` shows it.
+    """
 
     def __init__(self) -> None:
         self.records: dict[PeerID, SignedRecord] = {}
-        self.last_seen: dict[PeerID, int] = {}
+        self.nodes: list[SimBackbone] = []
+        self.pass_between_nodes = True
+
+    def client(self, peer: PeerID, asked: SimBackbone) -> Client | None:
+        """With live updates, at the node that is asked or at another one that lives."""
+        for node in self._reachable_from(asked):
+            client = node.clients.get(peer)
+            if client is not None and client.updates:
+                return client
+        return None
+
+    def subscribers(self, peer: PeerID, asked: SimBackbone) -> list[Client]:
+        clients = [client for node in self._reachable_from(asked) for client in node.clients.values()]
+        return [client for client in clients if client.updates and peer.raw in client.subscribed]
+
+    def _reachable_from(self, asked: SimBackbone) -> list[SimBackbone]:
+        return [node for node in self.nodes if node is asked or (node.alive and self.pass_between_nodes)]
 
 
 class SimBackbone:
@@ -70,6 +90,7 @@ class SimBackbone:
         self.refuse: dict[str, tuple[Problem, float | None]] = {}  # by request, until it is taken out
         self._timeline = timeline
         self._wall = wall
+        registry.nodes.append(self)
 
     @property
     def pin(self) -> BackbonePin:
@@ -96,7 +117,7 @@ class SimBackbone:
 
     def leave(self, peer: PeerID) -> None:
         self.clients.pop(peer, None)
-        self._tell_subscribers(peer, online=False)
+        self._tell_subscribers(peer)
 
     def log_in(self, request: LogIn, client: Client) -> None:
         self.log.append(f"log-in {client.peer}")
@@ -140,7 +161,7 @@ class SimBackbone:
             return
         self.registry.records[client.peer] = request.record
         self._later(client, lambda mesh, now: mesh.published(now))
-        self._tell_subscribers(client.peer, online=client.updates)
+        self._tell_subscribers(client.peer)
 
     def look_up(self, request: LookUp, client: Client) -> None:
         self.log.append(f"look-up {request.peer}")
@@ -164,7 +185,7 @@ class SimBackbone:
             return
         client.updates = True
         self._later(client, lambda mesh, now: mesh.updates_opened(now))
-        self._tell_subscribers(client.peer, online=True)
+        self._tell_subscribers(client.peer)
 
     def receive(self, message: ClientMessage, client: Client) -> None:
         if not self.alive or not client.updates:
@@ -180,13 +201,13 @@ class SimBackbone:
                     client.subscribed.pop(raw, None)
             case SetHints(endpoints=endpoints):
                 client.endpoints = tuple(Endpoint.decode(encoded) for encoded in endpoints)
-                self._tell_subscribers(client.peer, online=True)
+                self._tell_subscribers(client.peer)
             case Call():
                 self._pass_on(message, client)
 
     def _pass_on(self, call: Call, caller: Client) -> None:
-        callee = self.clients.get(PeerID(call.peer))
-        if callee is None or not callee.updates:
+        callee = self.registry.client(PeerID(call.peer), self)
+        if callee is None:
             failed = CallFailed(peer=call.peer, token=call.token, reason="not connected")
             self._later(caller, lambda mesh, now: mesh.update_received(failed, now))
             return
@@ -218,14 +239,12 @@ class SimBackbone:
         return 0 if self.directory is None else self.directory.directory.version
 
     def _hints(self, peer: PeerID) -> Hints:
-        client = self.clients.get(peer)
-        online = client is not None and client.updates
-        return Hints(online, int(self._wall()), () if client is None else client.endpoints[:4])
+        client = self.registry.client(peer, self)
+        return Hints(client is not None, int(self._wall()), () if client is None else client.endpoints[:4])
 
-    def _tell_subscribers(self, peer: PeerID, *, online: bool) -> None:
-        del online
-        for client in self.clients.values():
-            if client.updates and peer.raw in client.subscribed and peer in self.registry.records:
+    def _tell_subscribers(self, peer: PeerID) -> None:
+        if peer in self.registry.records:
+            for client in self.registry.subscribers(peer, self):
                 self._tell(client, peer)
 
     def _tell(self, client: Client, peer: PeerID) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from tests.sim.backbone import sign_directory
 from tests.sim.host import Host
 from tests.sim.world import World
@@ -96,6 +97,22 @@ def test_two_nodes_that_never_met_meet_through_the_second_backbone() -> None:
     world.run_until(lambda: world.would_pass(alice, bob), limit_s=60)
 
 
+def test_a_pair_on_two_nodes_of_one_backbone_meets() -> None:
+    world, alice, bob = pair_on_two_nodes()
+    alice.start()
+    bob.start()
+    world.run_until(lambda: world.would_pass(alice, bob), limit_s=5)
+
+
+@pytest.mark.xfail(reason="needs backbone nodes that pass calls on to each other", strict=True, raises=AssertionError)
+def test_a_pair_on_two_backbone_nodes_that_do_not_talk_to_each_other_meets() -> None:
+    world, alice, bob = pair_on_two_nodes()
+    world.registry.pass_between_nodes = False
+    alice.start()
+    bob.start()
+    world.run_until(lambda: world.would_pass(alice, bob), limit_s=60)
+
+
 def test_the_token_is_renewed_for_seven_days_and_then_the_node_logs_in_again() -> None:
     world, alice, bob = connected_pair()
     world.run_for(8 * DAY_S)
@@ -162,6 +179,15 @@ def connected_pair() -> tuple[World, Host, Host]:
     bob.start()
     world.run_until(lambda: world.would_pass(alice, bob), limit_s=3)
     world.run_for(10)
+    return world, alice, bob
+
+
+def pair_on_two_nodes() -> tuple[World, Host, Host]:
+    world = World(backbones=2)
+    alice = world.host("alice", pins=[world.backbones[0]])
+    bob = world.host("bob", pins=[world.backbones[1]])
+    alice.trust(bob)
+    bob.trust(alice)
     return world, alice, bob
 
 

@@ -151,10 +151,10 @@ class PathProber:
         ):  # our own first probe is never spared: people want to see its time
             session.heard(now, self._entropy)
         # Somebody on the path could have sent the peer's probe on from elsewhere: only an answer to our own probe from
-        # there moves the path (as RFC 9000 §9.3 has it).
-        if source not in (session.path, session.peer_source):
-            self._send(session, source, now)
+        # there moves the path (as RFC 9000 §9.3 has it). We ask with each probe of the peer until it is answered.
         session.peer_source = source
+        if source != session.path:
+            self._send(session, source, now)
 
     def _receive_reply(self, session: ProbedSession, reply: ProbeDatagram, source: Endpoint, now: float) -> None:
         asked = session.outstanding.pop(reply.txid, None)

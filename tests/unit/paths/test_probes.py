@@ -164,6 +164,17 @@ def test_a_peer_that_probes_from_elsewhere_moves_the_path_only_when_it_answers_t
     assert prober.events == [PathMoved(B, ELSEWHERE)]
 
 
+def test_a_lost_validation_is_repeated_with_the_next_probe_of_the_peer() -> None:
+    prober = Probing()
+    prober.answer_after(0.0)
+    prober.b.start(A, KEY, AT_A, 1.0)
+    for now in (1.0, 30.0):
+        prober.b.probe_all(now)
+        for probe in prober.from_b()[-1:]:
+            prober.a.receive_datagram(probe.payload, ELSEWHERE, now)
+        assert [sent.destination for sent in prober.sent()] == [ELSEWHERE, ELSEWHERE]
+
+
 def test_a_replayed_probe_is_not_answered() -> None:
     prober = Probing()
     (probe,) = prober.sent()

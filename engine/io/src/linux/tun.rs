@@ -13,7 +13,7 @@ use super::{check, netlink, owned};
 const OFFLOADS: libc::c_uint = libc::TUN_F_CSUM | libc::TUN_F_TSO4 | libc::TUN_F_TSO6 | libc::TUN_F_TSO_ECN;
 const UDP_OFFLOADS: libc::c_uint = libc::TUN_F_USO4 | libc::TUN_F_USO6;
 /// The default of 500 loses packets of bulk transfers before the engine has read them.
-const TX_QUEUE_PACKETS: libc::c_int = 1000;
+const TX_QUEUE_PACKETS: u32 = 1000;
 /// addr_gen_mode: no link-local address, and so no router solicitations either.
 const ADDR_GEN_MODE_NONE: &str = "1";
 
@@ -106,8 +106,6 @@ impl Tun {
         let mut request = interface_request(&self.name)?;
         request.ifr_ifru.ifru_mtu = mtu.into();
         call(libc::SIOCSIFMTU, &mut request)?;
-        request.ifr_ifru.ifru_metric = TX_QUEUE_PACKETS;
-        call(libc::SIOCSIFTXQLEN, &mut request)?;
         // Best effort: what the kernel sends nevertheless is dropped and counted.
         let setting = format!("/proc/sys/net/ipv6/conf/{}/addr_gen_mode", self.name);
         let _ = fs::write(setting, ADDR_GEN_MODE_NONE);
@@ -115,6 +113,7 @@ impl Tun {
         call(libc::SIOCGIFINDEX, &mut request)?;
         // SAFETY: SIOCGIFINDEX has filled in this field.
         let index = unsafe { request.ifr_ifru.ifru_ifindex } as u32;
+        netlink::set_queue_length(index, TX_QUEUE_PACKETS)?;
         for &(address, prefix_length) in addresses {
             netlink::add_address(index, address, prefix_length)?;
         }
