@@ -33,6 +33,13 @@ def test_a_node_that_restarts_without_the_backbone_finds_its_peer_from_its_cache
     assert not [output for output in bob.outputs if isinstance(output, LookUp)]
 
 
+def test_a_node_that_is_killed_just_after_it_connected_finds_its_peer_from_its_cache() -> None:
+    world, alice, bob = connected_pair(settled_for_s=0)
+    bob.restart()
+    world.backbone.kill()
+    world.run_until(lambda: world.would_pass(alice, bob), limit_s=2)
+
+
 def test_both_nodes_restart_without_the_backbone_and_find_each_other() -> None:
     world, alice, bob = connected_pair()
     world.backbone.kill()
@@ -172,13 +179,13 @@ def test_a_directory_with_a_lower_version_or_too_few_signatures_is_not_believed(
     assert alice.disk.directory == genuine
 
 
-def connected_pair() -> tuple[World, Host, Host]:
+def connected_pair(*, settled_for_s: float = 10) -> tuple[World, Host, Host]:
     world = World()
     alice, bob = world.pair()
     alice.start()
     bob.start()
     world.run_until(lambda: world.would_pass(alice, bob), limit_s=3)
-    world.run_for(10)
+    world.run_for(settled_for_s)
     return world, alice, bob
 
 

@@ -88,12 +88,14 @@ class KnownPeers:
         if peer in self._trust or peer in self.cache:
             self._records[peer] = record
 
-    def reached(self, peer: PeerID, endpoint: Endpoint) -> None:
-        """A session was established there."""
+    def reached(self, peer: PeerID, endpoint: Endpoint) -> bool:
+        """A session was established there. True when the last one was elsewhere, or none is known."""
         entry = self._entry(peer)
+        moved = entry is None or entry.endpoint != endpoint
         if entry is not None:
             wall = max(0, int(self._wall_clock()))
             self._put(replace(entry, endpoint=endpoint, last_ok_at=wall, path_kind=PathKind.DIRECT, failures=0))
+        return moved
 
     def measured(self, peer: PeerID, rtt_s: float) -> None:
         entry = self.cache.peek(peer)

@@ -447,8 +447,10 @@ class Mesh:
         if held is None or session.record.record.sequence > held.record.sequence:
             self._known.keep(session.peer, session.record)
             self._out.append(SaveRecord(session.record))
-        self._known.reached(session.peer, session.endpoint)
-        self._saving.cache_changed()
+        if self._known.reached(session.peer, session.endpoint):
+            self._save(now)  # a node that is killed now must find this peer again without a backbone
+        else:
+            self._saving.cache_changed()
         if self._connector.connected(session.peer, now):
             self._out.append(PeerConnected(session.peer, session.endpoint, session.took_s))
         for sequence in self._waiting_pings.pop(session.peer, []):
