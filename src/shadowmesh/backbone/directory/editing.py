@@ -7,6 +7,7 @@ from pathlib import Path
 
 from shadowmesh.backbone.data_folder import DataFolder
 from shadowmesh.backbone.directory import description
+from shadowmesh.backbone.directory.versions import next_version
 from shadowmesh.backbone.errors import CannotStart
 from shadowmesh.files import durable
 from shadowmesh.records.directory import MAX_DIRECTORY_AGE_S, BackboneNode, Directory, DirectoryRefused, SignedDirectory
@@ -48,7 +49,7 @@ def make(folder: DataFolder, nodes: Sequence[Path], *, now: float) -> SignedDire
     identity = folder.load_identity()
     last = load(folder.directory).directory.version if folder.directory.exists() else 0
     issued_at = int(now)
-    version = max(issued_at, last + 1)
+    version = next_version(last, now=now)
     try:
         listed = tuple(description.read(path) for path in nodes)
         return Directory(version, issued_at, issued_at + MAX_DIRECTORY_AGE_S, listed).sign(identity)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from shadowmesh.backbone.clock import Clock
+from shadowmesh.backbone.directory.versions import next_version
 from shadowmesh.backbone.errors import CannotStart
 from shadowmesh.files import durable
 from shadowmesh.identity.keys import Identity
@@ -85,8 +86,9 @@ class DirectoryService:
         return directory.nodes[0] == self._own and self._clock() < half_way
 
     def _issue(self, last_version: int) -> SignedDirectory:
-        now = int(self._clock())
-        directory = Directory(max(now, last_version + 1), now, now + MAX_DIRECTORY_AGE_S, (self._own,))
+        now = self._clock()
+        version, issued_at = next_version(last_version, now=now), int(now)
+        directory = Directory(version, issued_at, issued_at + MAX_DIRECTORY_AGE_S, (self._own,))
         signed = directory.sign(self._identity)
         durable.replace(self._path, signed.encoded)
         self._read_from = _identify(self._path)
