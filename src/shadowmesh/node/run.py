@@ -108,6 +108,8 @@ class _Node:
             watching = tasks.create_task(addresses.watch())
             with _stopped_by_signals(self._stop):
                 _log.info("%s is up on UDP port %d", self._identity.fingerprint, port)
+                for url in self._settings.open_to_listeners():
+                    _log.warning("%s is not https: whoever listens on the way sees whom this node looks up", url)
                 ready(_up(self._identity, port, tun))
                 await self._stop.wait()
                 watching.cancel()

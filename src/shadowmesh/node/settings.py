@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Sequence
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -47,6 +48,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def tun_device(self) -> str | None:
         return None if self.tun == NO_TUN else self.tun
+
+    def open_to_listeners(self) -> list[str]:
+        """URLs of backbone nodes to which our requests travel unencrypted: look-ups can be read on the way."""
+        return [backbone.url for backbone in self.backbone if _is_unencrypted(backbone.url)]
 
     def mesh_config(self) -> MeshConfig:
         """Raises BadSettings."""
@@ -138,6 +143,14 @@ def _read(path: Path) -> str:
 
 def _wrong(path: Path, what: str) -> BadSettings:
     return BadSettings(f"{path}: {what}", "correct the file, or remove it")
+
+
+def _is_unencrypted(url: str) -> bool:
+    parts = urlsplit(url)
+    try:
+        return parts.scheme == "http" and not ip_address(parts.hostname or "").is_loopback
+    except ValueError:
+        return parts.scheme == "http" and parts.hostname != "localhost"
 
 
 def _pin(backbone: Backbone) -> BackbonePin:

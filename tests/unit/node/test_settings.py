@@ -116,6 +116,23 @@ def test_a_malformed_pin_is_refused(text: str) -> None:
         settings.parse_backbone(text)
 
 
+@pytest.mark.parametrize(
+    ("url", "is_open"),
+    [
+        ("https://eu.example.org", False),
+        ("http://eu.example.org", True),
+        ("http://192.0.2.1:8443", True),
+        ("http://[2001:db8::1]", True),
+        ("http://127.0.0.1:8443", False),
+        ("http://[::1]:8443", False),
+        ("http://localhost", False),
+    ],
+)
+def test_a_link_without_tls_that_leaves_this_host_is_named(url: str, is_open: bool) -> None:
+    config = settings.Settings(backbone=[settings.Backbone(url, str(ALICE.fingerprint))])
+    assert config.open_to_listeners() == ([url] if is_open else [])
+
+
 def test_there_is_a_limit_to_backbones(tmp_path: Path) -> None:
     pins = [f"https://b{number}.example.org#{ALICE.fingerprint}" for number in range(settings.MAX_BACKBONES + 1)]
     with pytest.raises(BadSettings, match="more than"):
