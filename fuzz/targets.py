@@ -13,6 +13,7 @@ from shadowmesh.records.cache_entry import CacheEntry
 from shadowmesh.records.directory import DirectoryRefused, SignedDirectory
 from shadowmesh.records.hints import Hints
 from shadowmesh.records.peer_record import RecordRefused, SignedRecord
+from shadowmesh.session.cookie_reply import CookieReply
 from shadowmesh.session.fragments import Fragment, MissingRequest
 from shadowmesh.session.messages import Finished, InitiatorProof, Message1, Message2Head, ResponderProof
 from shadowmesh.wire import cbor
@@ -105,6 +106,7 @@ TARGETS = (
     Target("proof", _proof),
     Target("record", _record, (DecodeError, RecordRefused)),
     Target("server_message", updates.decode_server_message),
+    Target("session_cookie_reply", CookieReply.decode),
     Target("session_finished", Finished.decode),
     Target("session_fragment", _session_fragment),
     Target("session_initiator_proof", _session_proof),

@@ -51,7 +51,7 @@ from shadowmesh.mesh.tunnels import KeyInUse, SessionOld, TunnelLost, TunnelMove
 from shadowmesh.records.hints import Hints
 from shadowmesh.records.peer_record import Mode, RecordRefused, SignedRecord
 from shadowmesh.session.events import SessionEstablished
-from shadowmesh.session.handshaker import Handshaker
+from shadowmesh.session.handshaker import DATAGRAM_TYPES, Handshaker
 from shadowmesh.wire.clock import WallClock
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.entropy import Entropy
@@ -151,7 +151,7 @@ class Mesh:
                 self._presence.receive_stun(data, source, now)
             case DatagramKind.CONTROL if data[0] in (ControlType.PROBE, ControlType.PROBE_REPLY):
                 self._tunnels.receive_datagram(data, source, now)
-            case DatagramKind.CONTROL if data[0] in (ControlType.SESSION, ControlType.SESSION_MISSING):
+            case DatagramKind.CONTROL if data[0] in DATAGRAM_TYPES:
                 self._connector.receive_datagram(data, source, now)
             case _:
                 self._drops["unknown datagram"] += 1

@@ -9,6 +9,7 @@ from typing import Any
 from shadowmesh.identity.keys import Identity
 from shadowmesh.identity.names import Fingerprint
 from shadowmesh.session import keys
+from shadowmesh.session.cookie_reply import CookieReply, mac2
 from shadowmesh.session.fragments import CutMessage, Flight, Fragment, MissingRequest, cut
 from shadowmesh.session.kem import DecapsulationKey
 from shadowmesh.session.keys import FinalKeys, Side
@@ -30,6 +31,7 @@ def build() -> dict[str, Any]:
             _request((3,), padded=False),
         ],
         "message1": _message1(),
+        "cookie_reply": _cookie_reply(),
         "key_schedule": _key_schedule(),
     }
 
@@ -91,6 +93,33 @@ def _message1() -> dict[str, Any]:
         "h1": keys.transcript1(responder.fingerprint, bound).hex(),
         "message": message.hex(),
         "datagrams": [datagram.hex() for datagram in cut(1, cid, message).datagrams],
+    }
+
+
+def _cookie_reply() -> dict[str, Any]:
+    message1 = _message1()
+    message, mac1 = bytes.fromhex(message1["message"]), bytes.fromhex(message1["mac1"])
+    flight = cut(1, b"cidcidci", message).flight
+    cookie, nonce = bytes(range(16)), bytes(range(100, 112))
+    responder = Identity(b"\2" * 32).public
+    datagram = CookieReply.seal(cookie, flight, mac1, responder, lambda _: nonce).encode()
+    return {
+        "responder_seed": message1["responder_seed"],
+        "message": message1["message"],
+        "mac1": message1["mac1"],
+        "cid": flight.cid.hex(),
+        "message_id": flight.message_id.hex(),
+        "nonce": nonce.hex(),
+        "cookie": cookie.hex(),
+        "datagram": datagram.hex(),
+        "mac2": mac2(cookie, message).hex(),
+        "refused": [
+            {"datagram": (b"\x43" + datagram[1:]).hex(), "why": "another type"},
+            {"datagram": (datagram[:1] + b"\2" + datagram[2:]).hex(), "why": "version 2"},
+            {"datagram": (datagram[:2] + b"\1" + datagram[3:]).hex(), "why": "reserved field not zero"},
+            {"datagram": datagram[:-1].hex(), "why": "a byte too few"},
+            {"datagram": datagram.hex() + "00", "why": "a byte too many"},
+        ],
     }
 
 
