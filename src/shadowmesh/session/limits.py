@@ -48,4 +48,11 @@ PREFIX_RATE = 4.0  # M1 a second with a good cookie, from one /24 or /48 while u
 PREFIX_BURST = 8.0  # the peers behind one NAT that start together
 MAX_PREFIXES = 1024  # 200 bytes each; who has more networks than that gets through anyhow
 
+# The PSK ratchet.
+RATCHET_INTERVAL_S = 120.0  # of traffic: WireGuard's own interval between rekeys
+RATCHET_RESEND_S = 1.0  # doubled: nothing waits for the new PSK
+MAX_RATCHET_RESEND_S = 32.0  # 3.3 KB then, while there is traffic
+RATCHET_REPEAT_S = 0.5  # at most one answer to repeated messages: less than the shortest interval between them
+MAX_RATCHET_REASSEMBLIES = 4  # of one session: 13 KB at most, and only by who knows its cid
+
 MAX_ALLOWED_PEERS = 4096  # the owner's trust list; each may have one attempt, of 30 KB

@@ -195,7 +195,7 @@ _LENGTHS = {
 
 def check_length(message_number: int, length: int) -> None:
     """Before a byte is kept. Raises DecodeError."""
-    if length not in _LENGTHS[message_number]:
+    if length not in _LENGTHS.get(message_number, ()):
         raise DecodeError(f"M{message_number}: {length} bytes")
 
 

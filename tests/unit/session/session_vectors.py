@@ -14,6 +14,7 @@ from shadowmesh.session.fragments import CutMessage, Flight, Fragment, MissingRe
 from shadowmesh.session.kem import DecapsulationKey
 from shadowmesh.session.keys import FinalKeys, Side
 from shadowmesh.session.messages import WITH_RECORD, WITHOUT_RECORD, Claim, Finished, Message1
+from shadowmesh.session.ratchet_messages import RatchetMessage, RatchetStep, next_psk, ratchet_cid
 
 PATH = Path(__file__).parents[3] / "docs" / "spec" / "vectors" / "session.json"
 
@@ -33,6 +34,7 @@ def build() -> dict[str, Any]:
         "message1": _message1(),
         "cookie_reply": _cookie_reply(),
         "key_schedule": _key_schedule(),
+        "ratchet": _ratchet(),
     }
 
 
@@ -57,7 +59,7 @@ def _refused() -> list[dict[str, str]]:
         {"datagram": changed(0, 0x42), "why": "another type"},
         {"datagram": changed(1, 2), "why": "version 2"},
         {"datagram": changed(2, 0), "why": "message 0"},
-        {"datagram": changed(2, 5), "why": "message 5"},
+        {"datagram": changed(2, 9), "why": "message 9"},
         {"datagram": changed(3, 0x01), "why": "52 bytes are not two fragments"},
         {"datagram": changed(3, 0x10), "why": "index 1 of 1"},
         {"datagram": changed(21, 53), "why": "the length promises a byte more"},
@@ -151,6 +153,37 @@ def _key_schedule() -> dict[str, Any]:
             h3, initiator.fingerprint, responder.fingerprint, claim, responder.wireguard_key
         ).hex(),
     }
+
+
+def _ratchet() -> dict[str, Any]:
+    """The ciphertexts belong to no encapsulation: FIPS 203 §6.3 defines their secrets all the same."""
+    psk = bytes(range(32))
+    cid = ratchet_cid(psk)
+    chain = []
+    for epoch in range(3):
+        seed, ciphertext = bytes([epoch]) * 64, bytes([0x80 + epoch]) * 1568
+        key = DecapsulationKey(seed)
+        shared_secret = key.decapsulate(ciphertext)
+        later = next_psk(psk, shared_secret, epoch + 1, key.encapsulation_key, ciphertext)
+        messages = [
+            RatchetMessage.seal(RatchetStep.OFFER, epoch, psk, cid, key.encapsulation_key),
+            RatchetMessage.seal(RatchetStep.ANSWER, epoch, psk, cid, ciphertext),
+            RatchetMessage.seal(RatchetStep.CONFIRM, epoch + 1, later, cid),
+            RatchetMessage.seal(RatchetStep.DONE, epoch + 1, later, cid),
+        ]
+        chain.append(
+            {
+                "epoch": epoch,
+                "psk": psk.hex(),
+                "kem_seed": seed.hex(),
+                "ciphertext": ciphertext.hex(),
+                "shared_secret": shared_secret.hex(),
+                "next_psk": later.hex(),
+                **{message.step.name.lower(): message.encode().hex() for message in messages},
+            }
+        )
+        psk = later
+    return {"cid": cid.hex(), "chain": chain}
 
 
 def _flight(flight: Flight) -> dict[str, Any]:
