@@ -113,7 +113,7 @@ class Ratchet:
         return self._drops
 
     def traffic(self, now: float) -> None:
-        """Packets have passed, either way. Without this nothing is ever sent."""
+        """Packets have passed, either way. Without this no exchange begins."""
         self._active_until = now + RATCHET_INTERVAL_S
         self.handle_timeout(now)
 
@@ -150,10 +150,15 @@ class Ratchet:
         return self._out.popleft() if self._out else None
 
     def _next_send(self) -> float:
-        """Infinite while nothing passes: an idle session sends nothing."""
-        if self._role is Role.RESPONDER or self._due_at > self._active_until:
+        """Infinite while nothing passes: an idle session begins nothing, and repeats no offer.
+
+        A confirmation is repeated all the same: the responder may have changed, and a WireGuard session that
+        expires in the meantime takes the PSK before with it.
+        """
+        if self._role is Role.RESPONDER:
             return math.inf
-        return self._due_at
+        wanted = isinstance(self._state, _Confirming) or self._due_at <= self._active_until
+        return self._due_at if wanted else math.inf
 
     def _expected(self, flight: Flight) -> RatchetStep:
         """Refuses what this side does not wait for before a byte is kept, so also what is reflected to its sender."""

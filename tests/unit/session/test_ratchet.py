@@ -53,6 +53,32 @@ def test_after_the_last_traffic_there_is_one_more_ratchet_at_most() -> None:
     assert len(pair.a.changes) == 3
 
 
+def test_a_confirmation_is_repeated_until_it_is_answered_even_without_traffic() -> None:
+    pair = Pair()
+    pair.lose = lambda step: step is DONE
+    pair.run_until_sent(DONE)
+    pair.traffic = False
+    pair.run(1000)
+    confirmations = [datagram for _, step, datagram in pair.sent if step is CONFIRM]
+    assert len(confirmations) > 20
+    assert sum(len(datagram) + 48 for datagram in confirmations[-10:]) * 8 / 320 < 30
+    pair.lose = lambda _: False
+    pair.run(40)
+    assert pair.a.psks == pair.b.psks
+    assert pair.a.ratchet.next_timeout() is None
+
+
+def test_an_offer_is_not_repeated_without_traffic() -> None:
+    pair = Pair()
+    pair.lose = lambda _: True
+    pair.run_until_sent(OFFER)
+    pair.traffic = False
+    pair.run(1000)
+    sent = len(pair.sent)
+    pair.run(1000)
+    assert len(pair.sent) == sent
+
+
 def test_an_exchange_has_four_messages_in_six_datagrams_that_fit_every_path() -> None:
     pair = Pair()
     pair.run(121)
@@ -103,7 +129,7 @@ def test_both_always_have_a_psk_in_common(seed: int, loss: float, duplication: f
     pair.loss, pair.duplication, pair.reordering = loss, duplication, reordering
     pair.run(1200)
     pair.loss = 0.0
-    pair.run(40)
+    pair.run(60)
     assert pair.a.psks == pair.b.psks[: len(pair.a.psks)]
     assert pair.a.changes
 
