@@ -91,6 +91,9 @@ def session_messages() -> None:
     fragments = [*vectors["fragments"], *vectors["fragments_refused"]]
     write("session_fragment", [bytes.fromhex(case["datagram"]) for case in fragments])
     write("session_missing_request", [bytes.fromhex(case["datagram"]) for case in vectors["missing_requests"]])
+    first = vectors["ratchet"]["chain"][0]
+    write("session_ratchet", [bytes.fromhex(first[step]) for step in ("offer", "confirm")])
+    write("session_cookie_reply", [bytes.fromhex(vectors["cookie_reply"]["datagram"])])
     write("session_message1", [bytes.fromhex(vectors["message1"]["message"])])
     claim = Claim(bytes(8), 7, bytes(32))
     write("session_message2_head", [Message2Head(bytes(8), bytes(32), bytes(1568)).encode()])

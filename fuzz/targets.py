@@ -13,8 +13,10 @@ from shadowmesh.records.cache_entry import CacheEntry
 from shadowmesh.records.directory import DirectoryRefused, SignedDirectory
 from shadowmesh.records.hints import Hints
 from shadowmesh.records.peer_record import RecordRefused, SignedRecord
+from shadowmesh.session.cookie_reply import CookieReply
 from shadowmesh.session.fragments import Fragment, MissingRequest
 from shadowmesh.session.messages import Finished, InitiatorProof, Message1, Message2Head, ResponderProof
+from shadowmesh.session.ratchet_messages import RatchetMessage, RatchetStep
 from shadowmesh.wire import cbor
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.errors import DecodeError
@@ -88,6 +90,11 @@ def _session_proof(data: bytes) -> None:
     assert InitiatorProof.decode(data).encode() == data  # noqa: S101 - as above
 
 
+def _session_ratchet(data: bytes) -> None:
+    step = RatchetStep.OFFER if len(data) > 100 else RatchetStep.CONFIRM
+    assert RatchetMessage.decode(step, data).encode() == data  # noqa: S101 - as above
+
+
 TARGETS = (
     Target("cache_entry", CacheEntry.decode),
     Target("cbor", _cbor),
@@ -105,11 +112,13 @@ TARGETS = (
     Target("proof", _proof),
     Target("record", _record, (DecodeError, RecordRefused)),
     Target("server_message", updates.decode_server_message),
+    Target("session_cookie_reply", CookieReply.decode),
     Target("session_finished", Finished.decode),
     Target("session_fragment", _session_fragment),
     Target("session_initiator_proof", _session_proof),
     Target("session_message1", _session_message1),
     Target("session_message2_head", Message2Head.decode),
     Target("session_missing_request", MissingRequest.decode),
+    Target("session_ratchet", _session_ratchet),
     Target("session_responder_proof", ResponderProof.decode),
 )

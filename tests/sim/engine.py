@@ -12,6 +12,7 @@ class SimEngine:
         self.peers: dict[bytes, InstallPeer] = {}
         self.paths: dict[bytes, Endpoint] = {}
         self.installs = 0
+        self.traffic = 0  # bytes, as its counters would say
 
     def install(self, peer: InstallPeer) -> None:
         """Refuses what the real engine refuses."""

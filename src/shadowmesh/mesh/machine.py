@@ -51,11 +51,11 @@ from shadowmesh.mesh.tunnels import KeyInUse, SessionOld, TunnelLost, TunnelMove
 from shadowmesh.records.hints import Hints
 from shadowmesh.records.peer_record import Mode, RecordRefused, SignedRecord
 from shadowmesh.session.events import SessionEstablished
-from shadowmesh.session.handshaker import Handshaker
+from shadowmesh.session.handshaker import DATAGRAM_TYPES, Handshaker
 from shadowmesh.wire.clock import WallClock
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.entropy import Entropy
-from shadowmesh.wire.first_byte import ControlType, DatagramKind, classify
+from shadowmesh.wire.first_byte import DatagramKind, classify
 
 MAX_WAITING_PINGS = 16  # of one peer, until it is connected
 _MAX_PASSES = 8  # of handle_timeout: what falls due because of what was due
@@ -149,9 +149,9 @@ class Mesh:
         match classify(data):
             case DatagramKind.STUN:
                 self._presence.receive_stun(data, source, now)
-            case DatagramKind.CONTROL if data[0] in (ControlType.PROBE, ControlType.PROBE_REPLY):
+            case DatagramKind.CONTROL if self._tunnels.takes(data):
                 self._tunnels.receive_datagram(data, source, now)
-            case DatagramKind.CONTROL if data[0] in (ControlType.SESSION, ControlType.SESSION_MISSING):
+            case DatagramKind.CONTROL if data[0] in DATAGRAM_TYPES:
                 self._connector.receive_datagram(data, source, now)
             case _:
                 self._drops["unknown datagram"] += 1
@@ -172,6 +172,10 @@ class Mesh:
 
     def peer_roamed(self, wireguard_key: bytes, path: Endpoint, now: float) -> None:
         self._tunnels.roamed(wireguard_key, path, now)
+        self._drain(now)
+
+    def traffic(self, wireguard_key: bytes, rx_bytes: int, tx_bytes: int, now: float) -> None:
+        self._tunnels.traffic(wireguard_key, rx_bytes, tx_bytes, now)
         self._drain(now)
 
     # From the backbone client.
@@ -318,13 +322,9 @@ class Mesh:
                 return
 
     def next_timeout(self) -> float | None:
-        deadlines = (
-            self._link.next_timeout(),
-            self._connector.next_timeout(),
-            self._tunnels.next_timeout(),
-            self._presence.next_timeout(),
-            self._saving.next_timeout(),
-        )
+        deadlines = [
+            part.next_timeout() for part in (self._link, self._connector, self._tunnels, self._presence, self._saving)
+        ]
         return min((at for at in deadlines if at is not None), default=None)
 
     def poll(self) -> Output | None:

@@ -5,22 +5,27 @@ Spec: docs/spec/mesh.md, section 4.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from shadowmesh.identity.names import PeerID
 from shadowmesh.mesh.outputs import InstallPeer, Ponged, RemovePeer, SetPath
+from shadowmesh.mesh.ratchets import Ratchets
 from shadowmesh.paths.events import PathLost, PathMoved, PingDone
 from shadowmesh.paths.probes import PathProber, ProbeStatus
 from shadowmesh.session.events import Role, SessionEstablished
+from shadowmesh.session.ratchet import PskChanged
+from shadowmesh.session.ratchet_messages import is_ratchet_datagram
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.entropy import Entropy
+from shadowmesh.wire.first_byte import ControlType
 from shadowmesh.wire.transmit import Transmit
 
 # A fresh signed handshake a day: what leaks of one session opens a day of traffic at most. The initiator comes first,
 # the responder only when the initiator did not.
 SESSION_LIFETIME_S = {Role.INITIATOR: 24 * 3600.0, Role.RESPONDER: 24.5 * 3600.0}
+_PROBE_TYPES = (bytes([ControlType.PROBE]), bytes([ControlType.PROBE_REPLY]))
 _RETRY_RENEWAL_S = 3600.0
 # The initiator knows that both have the session; the responder gives message 4 the time to arrive before its probe.
 _FIRST_PROBE_DELAY_S = {Role.INITIATOR: 0.0, Role.RESPONDER: 0.3}
@@ -54,8 +59,14 @@ class SessionOld:
 class _Tunnel:
     peer: PeerID
     wireguard_key: bytes
+    role: Role
     handshake_s: float
     renew_at: float
+
+    def install(self, psk: bytes, path: Endpoint) -> InstallPeer:
+        """The initiator begins WireGuard's handshake: when it has the PSK, the responder is ready."""
+        prefix = f"{self.peer.overlay_address}/128"
+        return InstallPeer(self.wireguard_key, psk, path, (prefix,), self.role is Role.INITIATOR)
 
 
 TunnelOutput = Transmit | InstallPeer | SetPath | RemovePeer | Ponged | TunnelLost | TunnelMoved | SessionOld
@@ -67,6 +78,7 @@ class Tunnels:
     def __init__(self, own: PeerID, own_wireguard_key: bytes, *, entropy: Entropy) -> None:
         self._own_wireguard_key = own_wireguard_key
         self._prober = PathProber(own, entropy=entropy)
+        self._ratchets = Ratchets(entropy=entropy)
         self._tunnels: dict[PeerID, _Tunnel] = {}
         self._by_key: dict[bytes, PeerID] = {}
         self._out: deque[TunnelOutput] = deque()
@@ -94,12 +106,11 @@ class Tunnels:
         if before is not None and before.wireguard_key != key:
             self._forget(before)
         renew_at = now + SESSION_LIFETIME_S[session.role]
-        self._tunnels[session.peer] = _Tunnel(session.peer, key, session.took_s, renew_at)
+        tunnel = _Tunnel(session.peer, key, session.role, session.took_s, renew_at)
+        self._tunnels[session.peer] = tunnel
         self._by_key[key] = session.peer
-        prefix = f"{session.peer.overlay_address}/128"
-        # The initiator begins WireGuard's handshake: when it learns of the session, the responder is ready.
-        initiate = session.role is Role.INITIATOR
-        self._out.append(InstallPeer(key, session.psk, session.endpoint, (prefix,), initiate))
+        self._out.append(tunnel.install(session.psk, session.endpoint))
+        self._ratchets.start(session, now)
         delay_s = _FIRST_PROBE_DELAY_S[session.role]
         self._prober.start(session.peer, session.probe_key, session.endpoint, now, delay_s=delay_s)
         self._prober.set_alternates(session.peer, [other for other in alternates if other != session.endpoint])
@@ -111,6 +122,7 @@ class Tunnels:
         if tunnel is None:
             return False
         self._prober.stop(peer)
+        self._ratchets.stop(peer)
         self._forget(tunnel)
         return True
 
@@ -132,6 +144,13 @@ class Tunnels:
             self._prober.heard(peer, now)
             self._out.append(TunnelMoved(peer, path))
 
+    def traffic(self, wireguard_key: bytes, rx_bytes: int, tx_bytes: int, now: float) -> None:
+        """The engine's counters of a peer."""
+        peer = self._by_key.get(wireguard_key)
+        if peer is not None:
+            self._ratchets.traffic(peer, rx_bytes, tx_bytes, now)
+            self._drain_ratchets()
+
     def network_changed(self, now: float) -> None:
         self._prober.probe_all(now)
         self._drain_prober()
@@ -141,13 +160,24 @@ class Tunnels:
         self._prober.ping(peer, sequence, now)
         self._drain_prober()
 
+    @staticmethod
+    def takes(data: bytes) -> bool:
+        """Whether a datagram is a probe, or of a ratchet."""
+        return data[:1] in _PROBE_TYPES or is_ratchet_datagram(data)
+
     def receive_datagram(self, data: bytes, source: Endpoint, now: float) -> None:
-        self._prober.receive_datagram(data, source, now)
-        self._drain_prober()
+        if is_ratchet_datagram(data):
+            self._ratchets.receive_datagram(data, source, now)
+            self._drain_ratchets()
+        else:
+            self._prober.receive_datagram(data, source, now)
+            self._drain_prober()
 
     def handle_timeout(self, now: float) -> None:
         self._prober.handle_timeout(now)
         self._drain_prober()
+        self._ratchets.handle_timeout(now)
+        self._drain_ratchets()
         for tunnel in self._tunnels.values():
             status = self._prober.status(tunnel.peer)
             if now >= tunnel.renew_at and status is not None:
@@ -155,20 +185,31 @@ class Tunnels:
                 self._out.append(SessionOld(tunnel.peer, status.path))
 
     def next_timeout(self) -> float | None:
-        deadlines = [tunnel.renew_at for tunnel in self._tunnels.values()]
-        probe_at = self._prober.next_timeout()
-        return min(deadlines if probe_at is None else [*deadlines, probe_at], default=None)
+        deadlines: list[float | None] = [tunnel.renew_at for tunnel in self._tunnels.values()]
+        deadlines += [self._prober.next_timeout(), self._ratchets.next_timeout()]
+        return min((at for at in deadlines if at is not None), default=None)
 
     def poll(self) -> TunnelOutput | None:
         return self._out.popleft() if self._out else None
 
     @property
     def drops(self) -> Mapping[str, int]:
-        return self._prober.drops
+        return Counter(self._prober.drops) + Counter(self._ratchets.drops)
 
     def _forget(self, tunnel: _Tunnel) -> None:
         del self._by_key[tunnel.wireguard_key]
         self._out.append(RemovePeer(tunnel.wireguard_key))
+
+    def _drain_ratchets(self) -> None:
+        while (output := self._ratchets.poll()) is not None:
+            peer, what = output
+            status = self._prober.status(peer)
+            if status is None:
+                continue
+            if isinstance(what, PskChanged):
+                self._out.append(self._tunnels[peer].install(what.psk, status.path))
+            else:
+                self._out.append(Transmit(what, status.path))
 
     def _drain_prober(self) -> None:
         while (output := self._prober.poll()) is not None:

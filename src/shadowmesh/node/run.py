@@ -28,6 +28,7 @@ from shadowmesh.node.errors import NodeFailed
 from shadowmesh.node.host_addresses import POLL_INTERVAL_S, host_addresses
 from shadowmesh.node.settings import Settings
 from shadowmesh.node.storage import Storage
+from shadowmesh.node.traffic import watch_traffic
 from shadowmesh.wire.endpoint import Endpoint
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -106,6 +107,7 @@ class _Node:
             server = ControlServer(self._listener, commands)
             await server.start()
             watching = tasks.create_task(addresses.watch())
+            counting = tasks.create_task(watch_traffic(daemon.engine.counters, daemon.feed))
             with _stopped_by_signals(self._stop):
                 _log.info("%s is up on UDP port %d", self._identity.fingerprint, port)
                 for url in self._settings.open_to_listeners():
@@ -113,6 +115,7 @@ class _Node:
                 ready(_up(self._identity, port, tun))
                 await self._stop.wait()
                 watching.cancel()
+                counting.cancel()
                 daemon.stop()
                 await server.stop()
         if self._failure:

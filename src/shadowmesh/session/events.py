@@ -49,6 +49,8 @@ class DropReason(Enum):
     BAD_MAC = "bad mac1"
     REASSEMBLY_FULL = "too many reassemblies"
     HALF_OPEN_FULL = "too many half-open handshakes"
+    COOKIE_ASKED = "a cookie was asked for"
+    RATE_LIMITED = "too many handshakes from one network"
     UNTRUSTED = "untrusted peer"
     NO_RECORD = "no record of the peer"
     RECORD_REFUSED = "record refused"

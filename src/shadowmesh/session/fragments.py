@@ -1,4 +1,4 @@
-"""Handshake messages cut into datagrams, and requests for fragments that were lost.
+"""Messages of handshake and ratchet cut into datagrams, and requests for fragments that were lost.
 
 Spec: docs/spec/session.md, section 2. The header of both, 24 bytes:
 
@@ -21,6 +21,7 @@ from shadowmesh.wire.transmit import MAX_DATAGRAM_BYTES
 SESSION_VERSION = 1
 HEADER_BYTES = 24
 FRAGMENT_BYTES = MAX_DATAGRAM_BYTES - HEADER_BYTES  # 1,208: every fragment but the last
+MAX_MESSAGE_NUMBER = 8
 CID_BYTES = 8
 MESSAGE_ID_BYTES = 8
 
@@ -32,7 +33,7 @@ _BITMAP = struct.Struct("!H")
 class Flight:
     """Which message a fragment belongs to."""
 
-    message: int  # 1 to 4
+    message: int  # 1 to 4: handshake; 5 to 8: ratchet
     cid: bytes  # 8 bytes; in M1 the sender's, later the receiver's
     message_id: bytes  # 8 bytes
     length: int  # of the whole message
@@ -145,7 +146,7 @@ def _decode_header(kind: ControlType, datagram: bytes) -> tuple[Flight, int]:
     type_, version, message, position, cid, id_, length, reserved = _HEADER.unpack_from(datagram)
     if type_ != kind or version != SESSION_VERSION or reserved != 0:
         raise DecodeError("session header: another type or version, or a reserved field that is not zero")
-    if not 1 <= message <= 4 or not 0 < length <= MAX_MESSAGE_BYTES:
+    if not 1 <= message <= MAX_MESSAGE_NUMBER or not 0 < length <= MAX_MESSAGE_BYTES:
         raise DecodeError("session header: no such message, or a length out of bounds")
     flight = Flight(message, cid, id_, length)
     index, total = position >> 4, (position & 15) + 1

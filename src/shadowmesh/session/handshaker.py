@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from shadowmesh.identity.keys import Identity
 from shadowmesh.identity.names import Fingerprint, PeerID
 from shadowmesh.records.peer_record import SignedRecord
+from shadowmesh.session.cookie_jar import CookieJar
+from shadowmesh.session.cookie_reply import CookieReply
 from shadowmesh.session.drops import Dropped
 from shadowmesh.session.events import (
     DropReason,
@@ -38,6 +40,8 @@ from shadowmesh.wire.errors import DecodeError
 from shadowmesh.wire.first_byte import ControlType
 from shadowmesh.wire.transmit import Transmit
 
+DATAGRAM_TYPES = (ControlType.SESSION, ControlType.SESSION_MISSING, ControlType.COOKIE)
+
 
 class Handshaker:
     """Makes sessions with allowed peers, as initiator and as responder.
@@ -61,6 +65,7 @@ class Handshaker:
         self._peers = AllowedPeers()
         self._attempts: dict[PeerID, Attempt] = {}
         self._attempts_by_cid: dict[bytes, Attempt] = {}
+        self._cookies = CookieJar()
         self._responder = Responder(self._own, self._peers, entropy=entropy, wall_clock=wall_clock)
         self._unvalidated = Reassembler(
             max_buffers=MAX_UNVALIDATED_REASSEMBLIES, max_a_group=MAX_UNVALIDATED_A_PREFIX, asks=False
@@ -75,6 +80,7 @@ class Handshaker:
         evictions = {
             DropReason.REASSEMBLY_FULL: self._unvalidated.evictions + self._known.evictions,
             DropReason.HALF_OPEN_FULL: self._responder.evictions,
+            DropReason.COOKIE_ASKED: self._responder.cookies_asked,
         }
         return {reason: count + evictions.get(reason, 0) for reason, count in self._drops.items()}
 
@@ -94,6 +100,7 @@ class Handshaker:
         """No answer to this peer any more; an attempt to reach it fails as cancelled."""
         self.cancel(fingerprint.peer_id, now)
         self._responder.forget(fingerprint.peer_id)
+        self._cookies.forget(fingerprint.peer_id)
         self._peers.disallow(fingerprint)
 
     def own_record_changed(self, record: SignedRecord) -> None:
@@ -114,10 +121,10 @@ class Handshaker:
             raise ValueError("the record is revoked")
         attempt = self._attempts.get(peer.peer_id)
         if attempt is None:
-            attempt = Attempt(self._own, peer, self._entropy(CID_BYTES), self._entropy, now)
+            attempt = Attempt(self._own, peer, self._entropy(CID_BYTES), self._cookies, self._entropy, now)
             self._attempts[peer.peer_id] = attempt
             self._attempts_by_cid[attempt.cid] = attempt
-        self._outputs += attempt.add_endpoints(endpoints)
+        self._outputs += attempt.add_endpoints(endpoints, now)
 
     def cancel(self, peer: PeerID, now: float) -> None:  # noqa: ARG002  every command has its time
         """Ends the attempt, if there is one, with HandshakeFailed."""
@@ -125,12 +132,15 @@ class Handshaker:
             self._outputs.append(HandshakeFailed(peer, FailureReason.CANCELLED))
 
     def receive_datagram(self, data: bytes, source: Endpoint, now: float) -> None:
-        """A datagram whose first byte is SESSION or SESSION_MISSING. Never raises; see `drops`."""
+        """A datagram whose first byte is one of DATAGRAM_TYPES. Never raises; see `drops`."""
         try:
-            if data[:1] == bytes([ControlType.SESSION_MISSING]):
-                self._receive_request(MissingRequest.decode(data), len(data), source)
-            else:
-                self._receive_fragment(Fragment.decode(data), len(data), source, now)
+            match data[0] if data else None:
+                case ControlType.SESSION_MISSING:
+                    self._receive_request(MissingRequest.decode(data), len(data), source)
+                case ControlType.COOKIE:
+                    self._receive_cookie(CookieReply.decode(data), source, now)
+                case _:
+                    self._receive_fragment(Fragment.decode(data), len(data), source, now)
         except DecodeError:
             self._drops[DropReason.MALFORMED] += 1
         except Dropped as dropped:
@@ -232,6 +242,12 @@ class Handshaker:
         if attempt is None:
             raise Dropped(DropReason.UNKNOWN_CONNECTION)
         self._outputs += attempt.resend(request)
+
+    def _receive_cookie(self, reply: CookieReply, source: Endpoint, now: float) -> None:
+        attempt = self._attempts_by_cid.get(reply.cid)
+        if attempt is None:
+            raise Dropped(DropReason.UNKNOWN_CONNECTION)
+        self._outputs += attempt.receive_cookie(reply, source, now)
 
     def _ask(self, request: MissingRequest, source: Endpoint) -> Iterable[Transmit]:
         if request.flight.message == 3:

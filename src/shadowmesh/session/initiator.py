@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hmac
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from shadowmesh.identity.keys import BadSignature
 from shadowmesh.session import keys
+from shadowmesh.session.cookie_jar import CookieJar
+from shadowmesh.session.cookie_reply import CookieReply, mac2
 from shadowmesh.session.drops import Dropped
 from shadowmesh.session.events import DropReason, FailureReason, Role, SessionEstablished
 from shadowmesh.session.fragments import CutMessage, MissingRequest, cut
@@ -15,6 +18,7 @@ from shadowmesh.session.kem import KEM_SEED_BYTES, DecapsulationKey
 from shadowmesh.session.keys import FinalKeys, Side
 from shadowmesh.session.limits import (
     GIVE_UP_S,
+    MAX_COOKIES_AN_ENDPOINT,
     MAX_ENDPOINTS,
     MAX_REPAIR_ANSWERS,
     MAX_RETRANSMIT_S,
@@ -44,7 +48,9 @@ from shadowmesh.wire.transmit import Transmit
 class _AwaitingMessage2:
     decapsulation_key: DecapsulationKey = field(repr=False)
     h1: bytes
-    message1: CutMessage
+    message1: Message1
+    flights: dict[Endpoint, CutMessage] = field(default_factory=dict)  # of M1, as last sent
+    cookies_taken: Counter[Endpoint] = field(default_factory=Counter)
 
 
 @dataclass(slots=True)
@@ -60,7 +66,9 @@ class _AwaitingMessage4:
 class Attempt:
     """Methods return what to send; what is refused raises Dropped or DecodeError, and the attempt goes on."""
 
-    def __init__(self, own: OwnSide, peer: AllowedPeer, cid: bytes, entropy: Entropy, now: float) -> None:
+    def __init__(
+        self, own: OwnSide, peer: AllowedPeer, cid: bytes, cookies: CookieJar, entropy: Entropy, now: float
+    ) -> None:
         self.peer = peer
         self.cid = cid
         self.endpoints: list[Endpoint] = []
@@ -68,6 +76,7 @@ class Attempt:
             raise ValueError("an attempt needs the record of the peer")
         self._own = own
         self._public = peer.record.record.public
+        self._cookies = cookies
         self._entropy = entropy
         self._began_at = now
         self._wrong_signatures = 0
@@ -96,14 +105,14 @@ class Attempt:
             return FailureReason.WRONG_KEY
         return FailureReason.TIMEOUT
 
-    def add_endpoints(self, endpoints: Sequence[Endpoint]) -> list[Transmit]:
+    def add_endpoints(self, endpoints: Sequence[Endpoint], now: float) -> list[Transmit]:
         """M1 for those that are new, as far as there is room for eight."""
         new = [endpoint for endpoint in dict.fromkeys(endpoints) if endpoint not in self.endpoints]
         new = new[: MAX_ENDPOINTS - len(self.endpoints)]
         self.endpoints += new
         if isinstance(self._state, _AwaitingMessage4):
             return []
-        return _to(new, self._state.message1.datagrams)
+        return [transmit for endpoint in new for transmit in self._message1(self._state, endpoint, now)]
 
     def retransmit(self, now: float) -> list[Transmit]:
         """The whole flight again. Call when `next_timeout` is reached and it isn't time to give up."""
@@ -113,11 +122,27 @@ class Attempt:
         self._resend_at = now + self._interval_s * self._spread()
         self._repairs = 0
         if isinstance(self._state, _AwaitingMessage2):
-            return _to(self.endpoints, self._state.message1.datagrams)
+            state = self._state
+            return [transmit for endpoint in self.endpoints for transmit in self._message1(state, endpoint, now)]
         self._retransmissions += 1
         if self._retransmissions > RETRANSMISSIONS_WITHOUT_RECORD:
             del self._state.forms[:-1]
         return _to([self._state.endpoint], self._state.forms[0].datagrams)
+
+    def receive_cookie(self, reply: CookieReply, source: Endpoint, now: float) -> list[Transmit]:
+        """M1 again, at once, with the cookie: for a genuine answer to the M1 that this address was last sent."""
+        state = self._state
+        if not isinstance(state, _AwaitingMessage2):
+            raise Dropped(DropReason.REPLAYED)
+        sent = state.flights.get(source)
+        if sent is None:
+            raise Dropped(DropReason.UNKNOWN_CONNECTION)
+        if reply.message_id != sent.flight.message_id or state.cookies_taken[source] >= MAX_COOKIES_AN_ENDPOINT:
+            raise Dropped(DropReason.REPLAYED)
+        cookie = reply.open(state.message1.mac1, self._public)
+        state.cookies_taken[source] += 1
+        self._cookies.put(self.peer.peer_id, source, cookie, now)
+        return self._message1(state, source, now)
 
     def receive_message2(self, message: bytes, source: Endpoint, now: float) -> list[Transmit]:
         """M3 for the first M2 that verifies."""
@@ -176,7 +201,16 @@ class Attempt:
             self.cid, nonce, decapsulation_key.encapsulation_key, keys.SUITE, keys.mac1(self._public, bound)
         )
         h1 = keys.transcript1(self.peer.fingerprint, bound)
-        return _AwaitingMessage2(decapsulation_key, h1, cut(Message1.NUMBER, self.cid, message.encode()))
+        return _AwaitingMessage2(decapsulation_key, h1, message)
+
+    def _message1(self, state: _AwaitingMessage2, endpoint: Endpoint, now: float) -> list[Transmit]:
+        """With the cookie that we hold for this endpoint, if any."""
+        cookie = self._cookies.get(self.peer.peer_id, endpoint, now)
+        message = state.message1
+        if cookie is not None:
+            message = replace(message, mac2=mac2(cookie, message.encode()))
+        state.flights[endpoint] = cut(Message1.NUMBER, self.cid, message.encode())
+        return _to([endpoint], state.flights[endpoint].datagrams)
 
     def _verify(self, proof: ResponderProof, h2: bytes) -> None:
         statement = keys.responder_statement(h2, self.peer.fingerprint, proof.claim)

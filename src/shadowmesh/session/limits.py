@@ -37,4 +37,22 @@ REPEAT_MESSAGE4_S = 0.2  # at most one a flight: retransmissions are 0.5 s apart
 USED_S = 300.0  # a replayed M1 finds nobody that long
 MAX_USED = 4096  # 40 bytes each; 13 new handshakes a second for five minutes
 
+# Load and cookies.
+LOAD_RATE = 50.0  # M1 a second, each of which costs a signature: one twentieth of what a core can make
+LOAD_HALF_OPEN = 64  # handshakes under way, a quarter of the table: from here on a new one must show its address
+COOKIE_SECRET_S = 120.0  # then a new secret; the one before it is accepted for as long again
+COOKIE_HELD_S = COOKIE_SECRET_S  # by the initiator: no longer than any secret is accepted
+MAX_COOKIES = 1024  # held by an initiator, 16 bytes each: 128 attempts with eight endpoints
+MAX_COOKIES_AN_ENDPOINT = 3  # taken in one attempt: more than secrets turn in 30 s; bounds what forged replies cost
+PREFIX_RATE = 4.0  # M1 a second with a good cookie, from one /24 or /48 while under load
+PREFIX_BURST = 8.0  # the peers behind one NAT that start together
+MAX_PREFIXES = 1024  # 200 bytes each; who has more networks than that gets through anyhow
+
+# The PSK ratchet.
+RATCHET_INTERVAL_S = 120.0  # of traffic: WireGuard's own interval between rekeys
+RATCHET_RESEND_S = 1.0  # doubled: nothing waits for the new PSK
+MAX_RATCHET_RESEND_S = 32.0  # 3.3 KB then, while there is traffic
+RATCHET_REPEAT_S = 0.5  # at most one answer to repeated messages: less than the shortest interval between them
+MAX_RATCHET_REASSEMBLIES = 4  # of one session: 13 KB at most, and only by who knows its cid
+
 MAX_ALLOWED_PEERS = 4096  # the owner's trust list; each may have one attempt, of 30 KB

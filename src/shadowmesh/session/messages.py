@@ -20,13 +20,14 @@ NONCE_BYTES = 32
 ENCAPSULATION_KEY_BYTES = 1568  # ML-KEM-1024, FIPS 203 §8
 CIPHERTEXT_BYTES = 1568
 MAC1_BYTES = 16
-COOKIE_BYTES = 16
+MAC2_BYTES = 16
 WIREGUARD_KEY_BYTES = 32
 FINISHED_BYTES = 32
 TAG_BYTES = 16  # AES-256-GCM
 
 M1_BYTES = 2 * FRAGMENT_BYTES  # two full datagrams: a third of them is more than M2
-M1_BOUND_BYTES = M1_BYTES - MAC1_BYTES - COOKIE_BYTES
+M1_PROVED_BYTES = M1_BYTES - MAC2_BYTES
+M1_BOUND_BYTES = M1_PROVED_BYTES - MAC1_BYTES
 _M1_PADDING_BYTES = M1_BOUND_BYTES - CID_BYTES - NONCE_BYTES - ENCAPSULATION_KEY_BYTES - 2
 
 _CLAIM = struct.Struct("!8sQ32s")
@@ -43,7 +44,7 @@ class Message1:
     encapsulation_key: bytes = field(repr=False)  # 1,568 bytes
     suite: int
     mac1: bytes  # 16 bytes
-    cookie: bytes = bytes(COOKIE_BYTES)
+    mac2: bytes = bytes(MAC2_BYTES)  # shows a cookie; zero without one
 
     @staticmethod
     def bound(cid: bytes, nonce: bytes, encapsulation_key: bytes, suite: int) -> bytes:
@@ -51,19 +52,19 @@ class Message1:
         return cid + nonce + encapsulation_key + suite.to_bytes(2, "big") + bytes(_M1_PADDING_BYTES)
 
     def encode(self) -> bytes:
-        return self.bound(self.cid, self.nonce, self.encapsulation_key, self.suite) + self.mac1 + self.cookie
+        return self.bound(self.cid, self.nonce, self.encapsulation_key, self.suite) + self.mac1 + self.mac2
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """Raises DecodeError. Any suite and any cookie are of legal form."""
+        """Raises DecodeError. Any suite and any mac2 are of legal form."""
         reader = Reader(data, "M1")
         cid, nonce = reader.take(CID_BYTES), reader.take(NONCE_BYTES)
         key, suite = reader.take(ENCAPSULATION_KEY_BYTES), reader.uint(2)
         if any(reader.take(_M1_PADDING_BYTES)):
             raise DecodeError("M1: padding that is not zero")
-        mac1, cookie = reader.take(MAC1_BYTES), reader.take(COOKIE_BYTES)
+        mac1, mac2 = reader.take(MAC1_BYTES), reader.take(MAC2_BYTES)
         reader.finish()
-        return cls(cid, nonce, key, suite, mac1, cookie)
+        return cls(cid, nonce, key, suite, mac1, mac2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +195,7 @@ _LENGTHS = {
 
 def check_length(message_number: int, length: int) -> None:
     """Before a byte is kept. Raises DecodeError."""
-    if length not in _LENGTHS[message_number]:
+    if length not in _LENGTHS.get(message_number, ()):
         raise DecodeError(f"M{message_number}: {length} bytes")
 
 

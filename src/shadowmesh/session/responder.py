@@ -13,6 +13,7 @@ from shadowmesh.identity.keys import BadSignature, PublicIdentity
 from shadowmesh.identity.names import PeerID
 from shadowmesh.records.peer_record import RecordRefused, SignedRecord
 from shadowmesh.session import keys
+from shadowmesh.session.admission import Admission
 from shadowmesh.session.completed import CompletedTable
 from shadowmesh.session.drops import Dropped
 from shadowmesh.session.events import DropReason, Role, SessionEstablished
@@ -60,14 +61,19 @@ class Responder:
         self._wall_clock = wall_clock
         self._half_open = HalfOpenTable()
         self._completed = CompletedTable()
+        self._admission = Admission(own.identity.public, entropy=entropy)
         self._step = 0
 
     @property
     def evictions(self) -> int:
         return self._half_open.evictions
 
+    @property
+    def cookies_asked(self) -> int:
+        return self._admission.cookies_asked
+
     def receive_message1(self, message: bytes, flight: Flight, source: Endpoint, now: float) -> list[Transmit]:
-        """M2 as far as the budget of this address allows; for a repeated M1 the same M2."""
+        """M2 as far as the budget of this address allows; for a repeated M1 the same M2; under load a cookie reply."""
         message1 = Message1.decode(message)
         if message1.cid != flight.cid or message1.suite != keys.SUITE:
             raise DecodeError("M1: another cid in the header, or an unknown suite")
@@ -79,6 +85,9 @@ class Responder:
         if half_open is None:
             if self._half_open.used(h1, now):
                 raise Dropped(DropReason.REPLAYED)
+            reply = self._admission.judge(message1, flight, source, half_open=len(self._half_open), now=now)
+            if reply is not None:
+                return [Transmit(reply.encode(), source)]
             half_open = self._open(message1, h1, source, now)
         half_open.budget.credit(source, flight.wire_bytes)
         return _within_budget(half_open, half_open.message2.datagrams, source)

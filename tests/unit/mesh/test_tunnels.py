@@ -128,6 +128,35 @@ def test_random_probes_are_counted() -> None:
     assert sum(tunnels.drops.values()) == 1
 
 
+def test_traffic_brings_a_new_psk_into_both_engines_on_the_path_of_the_session() -> None:
+    a, b = made(), made()
+    for tunnels, role in ((a, Role.INITIATOR), (b, Role.RESPONDER)):
+        tunnels.install(replace(SESSION, role=role), (), 0.0)
+        tunnels.wireguard_handshake(SESSION.wireguard_key, 119.9)
+        without_transmits(tunnels)
+    a.roamed(SESSION.wireguard_key, ELSEWHERE, 119.9)
+    a.traffic(SESSION.wireguard_key, 1, 0, 120.0)
+    a.traffic(b"unknown", 1, 0, 120.0)
+    installed_by: list[InstallPeer] = []
+    for sender, receiver, destination in ((a, b, ELSEWHERE), (b, a, WHERE)) * 3:
+        while (output := sender.poll()) is not None:
+            if isinstance(output, InstallPeer):
+                installed_by.append(output)
+            elif isinstance(output, Transmit) and Tunnels.takes(output.payload):
+                assert output.destination == destination
+                receiver.receive_datagram(output.payload, WHERE, 120.0)
+    responder, initiator = installed_by
+    assert responder.psk == initiator.psk != SESSION.psk
+    assert (responder.initiate, initiator.initiate) == (False, True)
+    assert (responder.path, initiator.path) == (WHERE, ELSEWHERE)
+    assert responder.allowed_ips == initiator.allowed_ips == (f"{BOB.overlay_address}/128",)
+
+
+def test_a_tunnel_takes_probes_and_ratchets_and_no_handshakes() -> None:
+    assert [first for first in range(0x40, 0x48) if Tunnels.takes(bytes([first, 1, 5]))] == [0x40, 0x44, 0x45]
+    assert not Tunnels.takes(b"\x40\1\1")
+
+
 def made() -> Tunnels:
     return Tunnels(ME, MY_KEY, entropy=SeededEntropy(1))
 

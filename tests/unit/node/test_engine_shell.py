@@ -40,6 +40,19 @@ async def test_installed_peers_shake_hands_and_both_meshes_are_told() -> None:
         assert a.shell.counters().peers == []
 
 
+async def test_a_psk_that_the_responder_changes_first_takes_over_with_the_initiators_handshake() -> None:
+    before, after = os.urandom(32), os.urandom(32)
+    with _Side() as a, _Side() as b:
+        b.shell.obey(InstallPeer(a.key, before, a.endpoint, (f"{A_ADDRESS}/128",), initiate=False))
+        a.shell.obey(InstallPeer(b.key, before, b.endpoint, (f"{B_ADDRESS}/128",), initiate=True))
+        assert await a.next() == ("peer_handshake", (b.key,))
+        assert await b.next() == ("peer_handshake", (a.key,))
+        b.shell.obey(InstallPeer(a.key, after, a.endpoint, (f"{A_ADDRESS}/128",), initiate=False))
+        a.shell.obey(InstallPeer(b.key, after, b.endpoint, (f"{B_ADDRESS}/128",), initiate=True))
+        assert await a.next() == ("peer_handshake", (b.key,))
+        assert await b.next() == ("peer_handshake", (a.key,))
+
+
 async def test_an_order_that_the_engine_refuses_is_logged_and_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
     with _Side() as a:
         a.shell.obey(SetPath(bytes(32), a.endpoint))

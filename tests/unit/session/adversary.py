@@ -9,10 +9,12 @@ from tests.unit.session.harness import identity, record
 from shadowmesh.identity.keys import Identity
 from shadowmesh.identity.names import Fingerprint
 from shadowmesh.session import keys
+from shadowmesh.session.cookie_reply import CookieReply, mac2
 from shadowmesh.session.fragments import FRAGMENT_BYTES, HEADER_BYTES, cut
 from shadowmesh.session.kem import DecapsulationKey, encapsulate
 from shadowmesh.session.messages import (
     M1_BOUND_BYTES,
+    M1_PROVED_BYTES,
     M2_HEAD_BYTES,
     WITH_RECORD,
     WITHOUT_RECORD,
@@ -40,6 +42,11 @@ class LyingInitiator:
     @property
     def flight1(self) -> tuple[bytes, ...]:
         return cut(1, self.cid, self.message1).datagrams
+
+    def flight1_with(self, reply: CookieReply) -> tuple[bytes, ...]:
+        """M1 again, with the cookie of a genuine reply."""
+        cookie = reply.open(self.message1[M1_BOUND_BYTES:M1_PROVED_BYTES], self.responder)
+        return cut(1, self.cid, self.message1[:M1_PROVED_BYTES] + mac2(cookie, self.message1)).datagrams
 
     def read(self, datagrams: Sequence[bytes]) -> ResponderProof:
         """Takes the fragments of M2 in order."""

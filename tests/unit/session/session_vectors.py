@@ -9,10 +9,12 @@ from typing import Any
 from shadowmesh.identity.keys import Identity
 from shadowmesh.identity.names import Fingerprint
 from shadowmesh.session import keys
+from shadowmesh.session.cookie_reply import CookieReply, mac2
 from shadowmesh.session.fragments import CutMessage, Flight, Fragment, MissingRequest, cut
 from shadowmesh.session.kem import DecapsulationKey
 from shadowmesh.session.keys import FinalKeys, Side
 from shadowmesh.session.messages import WITH_RECORD, WITHOUT_RECORD, Claim, Finished, Message1
+from shadowmesh.session.ratchet_messages import RatchetMessage, RatchetStep, next_psk, ratchet_cid
 
 PATH = Path(__file__).parents[3] / "docs" / "spec" / "vectors" / "session.json"
 
@@ -30,7 +32,9 @@ def build() -> dict[str, Any]:
             _request((3,), padded=False),
         ],
         "message1": _message1(),
+        "cookie_reply": _cookie_reply(),
         "key_schedule": _key_schedule(),
+        "ratchet": _ratchet(),
     }
 
 
@@ -55,7 +59,7 @@ def _refused() -> list[dict[str, str]]:
         {"datagram": changed(0, 0x42), "why": "another type"},
         {"datagram": changed(1, 2), "why": "version 2"},
         {"datagram": changed(2, 0), "why": "message 0"},
-        {"datagram": changed(2, 5), "why": "message 5"},
+        {"datagram": changed(2, 9), "why": "message 9"},
         {"datagram": changed(3, 0x01), "why": "52 bytes are not two fragments"},
         {"datagram": changed(3, 0x10), "why": "index 1 of 1"},
         {"datagram": changed(21, 53), "why": "the length promises a byte more"},
@@ -94,6 +98,33 @@ def _message1() -> dict[str, Any]:
     }
 
 
+def _cookie_reply() -> dict[str, Any]:
+    message1 = _message1()
+    message, mac1 = bytes.fromhex(message1["message"]), bytes.fromhex(message1["mac1"])
+    flight = cut(1, b"cidcidci", message).flight
+    cookie, nonce = bytes(range(16)), bytes(range(100, 112))
+    responder = Identity(b"\2" * 32).public
+    datagram = CookieReply.seal(cookie, flight, mac1, responder, lambda _: nonce).encode()
+    return {
+        "responder_seed": message1["responder_seed"],
+        "message": message1["message"],
+        "mac1": message1["mac1"],
+        "cid": flight.cid.hex(),
+        "message_id": flight.message_id.hex(),
+        "nonce": nonce.hex(),
+        "cookie": cookie.hex(),
+        "datagram": datagram.hex(),
+        "mac2": mac2(cookie, message).hex(),
+        "refused": [
+            {"datagram": (b"\x43" + datagram[1:]).hex(), "why": "another type"},
+            {"datagram": (datagram[:1] + b"\2" + datagram[2:]).hex(), "why": "version 2"},
+            {"datagram": (datagram[:2] + b"\1" + datagram[3:]).hex(), "why": "reserved field not zero"},
+            {"datagram": datagram[:-1].hex(), "why": "a byte too few"},
+            {"datagram": datagram.hex() + "00", "why": "a byte too many"},
+        ],
+    }
+
+
 def _key_schedule() -> dict[str, Any]:
     secret, h2, h3, h4 = b"\x55" * 32, b"\x22" * 32, b"\x33" * 32, b"\x44" * 32
     initiator = Side(Fingerprint(b"\xb0" * 32), b"\xb1" * 32)
@@ -122,6 +153,37 @@ def _key_schedule() -> dict[str, Any]:
             h3, initiator.fingerprint, responder.fingerprint, claim, responder.wireguard_key
         ).hex(),
     }
+
+
+def _ratchet() -> dict[str, Any]:
+    """The ciphertexts belong to no encapsulation: FIPS 203 §6.3 defines their secrets all the same."""
+    psk = bytes(range(32))
+    cid = ratchet_cid(psk)
+    chain = []
+    for epoch in range(3):
+        seed, ciphertext = bytes([epoch]) * 64, bytes([0x80 + epoch]) * 1568
+        key = DecapsulationKey(seed)
+        shared_secret = key.decapsulate(ciphertext)
+        later = next_psk(psk, shared_secret, epoch + 1, key.encapsulation_key, ciphertext)
+        messages = [
+            RatchetMessage.seal(RatchetStep.OFFER, epoch, psk, cid, key.encapsulation_key),
+            RatchetMessage.seal(RatchetStep.ANSWER, epoch, psk, cid, ciphertext),
+            RatchetMessage.seal(RatchetStep.CONFIRM, epoch + 1, later, cid),
+            RatchetMessage.seal(RatchetStep.DONE, epoch + 1, later, cid),
+        ]
+        chain.append(
+            {
+                "epoch": epoch,
+                "psk": psk.hex(),
+                "kem_seed": seed.hex(),
+                "ciphertext": ciphertext.hex(),
+                "shared_secret": shared_secret.hex(),
+                "next_psk": later.hex(),
+                **{message.step.name.lower(): message.encode().hex() for message in messages},
+            }
+        )
+        psk = later
+    return {"cid": cid.hex(), "chain": chain}
 
 
 def _flight(flight: Flight) -> dict[str, Any]:

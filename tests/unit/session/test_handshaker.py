@@ -26,6 +26,15 @@ PERFECT = Link()
 BAD = Link(loss=0.2, duplication=0.1, reordering=0.2)
 
 
+def test_a_ratchets_datagram_is_none_of_the_handshakes() -> None:
+    world = World()
+    a = world.node(1)
+    for number in (5, 6, 7, 8):
+        world.inject(cut(number, b"cidcidci", bytes(20)).datagrams[0], endpoint(2), a)
+    assert a.handshaker.drops[DropReason.MALFORMED] == 4
+    assert world.sent == []
+
+
 def test_two_nodes_have_a_session_after_two_round_trips() -> None:
     world = World()
     a, b = world.pair()

@@ -1,15 +1,17 @@
 """Attempts, seen from outside: what the initiator sends, when, and what ends it."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 from tests.unit.session.adversary import flight2
-from tests.unit.session.harness import DEAD, Sent, World, endpoint, identity, record
+from tests.unit.session.harness import DEAD, Node, Sent, World, endpoint, identity, record, seeded_entropy
 
+from shadowmesh.session.cookie_reply import CookieReply, mac2
 from shadowmesh.session.events import DropReason, FailureReason, HandshakeFailed, Role
 from shadowmesh.session.fragments import Flight, Fragment, MissingRequest, cut
-from shadowmesh.session.limits import MAX_ENDPOINTS, MAX_REPAIR_ANSWERS
-from shadowmesh.session.messages import M3_BYTES, Claim
+from shadowmesh.session.limits import COOKIE_HELD_S, MAX_COOKIES_AN_ENDPOINT, MAX_ENDPOINTS, MAX_REPAIR_ANSWERS
+from shadowmesh.session.messages import M3_BYTES, Claim, Message1
 
 
 def test_message1_goes_to_every_endpoint_once_and_to_eight_at_most() -> None:
@@ -354,3 +356,89 @@ def _lose_once(world: World, *, message: int, index: int, more: tuple[int, ...] 
         return False
 
     world.lose = lose
+
+
+def test_message1_is_repeated_at_once_with_the_cookie_and_only_where_it_was_asked_for() -> None:
+    world, a, reply = asked_for_a_cookie()
+    flights = {tuple(sent.payload for sent in world.sent)}
+    answer = world.inject(reply.encode(), endpoint(2), a)
+    assert [transmit.destination for transmit in answer] == [endpoint(2)] * 2
+    repeated = Message1.decode(b"".join(Fragment.decode(transmit.payload).payload for transmit in answer))
+    assert repeated.mac2 == mac2(b"c" * 16, repeated.encode())
+    assert tuple(transmit.payload for transmit in answer) not in flights
+    world.run(1)
+    later = [sent.payload for sent in world.sent if sent.destination == endpoint(2)]
+    assert later[-2:] == [transmit.payload for transmit in answer]
+    others = [sent.payload for sent in world.sent if sent.destination == DEAD]
+    assert len(set(others)) == 2
+
+
+def test_a_replayed_cookie_reply_is_ignored() -> None:
+    world, a, reply = asked_for_a_cookie()
+    world.inject(reply.encode(), endpoint(2), a)
+    assert world.inject(reply.encode(), endpoint(2), a) == []
+    assert a.handshaker.drops[DropReason.REPLAYED] == 1
+
+
+def test_a_cookie_reply_of_an_earlier_attempt_is_ignored() -> None:
+    world, a, reply = asked_for_a_cookie()
+    a.handshaker.cancel(identity(2).peer_id, world.now)
+    a.handshaker.connect(record(2), [endpoint(2)], world.now)
+    world.drain(a)
+    assert world.inject(reply.encode(), endpoint(2), a) == []
+    assert a.handshaker.drops[DropReason.UNKNOWN_CONNECTION] == 1
+
+
+def test_a_forged_cookie_reply_is_ignored() -> None:
+    world, a, reply = asked_for_a_cookie()
+    forged = replace(reply, sealed=bytes(32))
+    assert world.inject(forged.encode(), endpoint(2), a) == []
+    assert a.handshaker.drops[DropReason.UNDECRYPTABLE] == 1
+    assert world.inject(reply.encode(), endpoint(2), a) != []
+
+
+def test_a_cookie_reply_from_an_address_that_was_sent_nothing_is_ignored() -> None:
+    world, a, reply = asked_for_a_cookie()
+    assert world.inject(reply.encode(), endpoint(99), a) == []
+    assert a.handshaker.drops[DropReason.UNKNOWN_CONNECTION] == 1
+
+
+def test_one_endpoint_makes_message1_repeated_by_replies_a_few_times_only() -> None:
+    world, a, reply = asked_for_a_cookie()
+    sent = world.sent[-1].payload
+    answers = []
+    for _ in range(10):
+        answer = world.inject(reply.encode(), endpoint(2), a)
+        answers.append(len(answer))
+        sent = answer[0].payload if answer else sent
+        reply = reply_to(Fragment.decode(sent).flight, world)
+    assert answers == [2] * MAX_COOKIES_AN_ENDPOINT + [0] * (10 - MAX_COOKIES_AN_ENDPOINT)
+
+
+def test_the_next_attempt_begins_with_the_cookie_that_is_held_and_without_it_when_it_is_old() -> None:
+    world, a, reply = asked_for_a_cookie()
+    world.inject(reply.encode(), endpoint(2), a)
+    shown = []
+    for _ in range(2):
+        world.run(COOKIE_HELD_S / 2)
+        a.handshaker.connect(record(2), [endpoint(2)], world.now)
+        world.drain(a)
+        message = b"".join(Fragment.decode(sent.payload).payload for sent in world.sent[-2:])
+        shown.append(any(Message1.decode(message).mac2))
+    assert shown == [True, False]
+
+
+def asked_for_a_cookie() -> tuple[World, Node, CookieReply]:
+    """Node 1 tries two addresses of node 2, and a genuine reply of 2 that has not arrived yet."""
+    world = World()
+    a = world.node(1)
+    a.handshaker.allow(identity(2).fingerprint, None)
+    a.handshaker.connect(record(2), [DEAD, endpoint(2)], world.now)
+    world.drain(a)
+    return world, a, reply_to(Fragment.decode(world.sent[-1].payload).flight, world)
+
+
+def reply_to(flight: Flight, world: World) -> CookieReply:
+    message = b"".join(Fragment.decode(sent.payload).payload for sent in world.sent[:2])
+    mac1 = Message1.decode(message).mac1
+    return CookieReply.seal(b"c" * 16, flight, mac1, identity(2).public, seeded_entropy(1))

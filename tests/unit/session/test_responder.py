@@ -11,6 +11,7 @@ from tests.unit.session.harness import WALL_CLOCK, Node, World, endpoint, identi
 
 from shadowmesh.records.peer_record import MAX_CLOCK_AHEAD_S, SignedRecord
 from shadowmesh.session import keys
+from shadowmesh.session.cookie_reply import CookieReply
 from shadowmesh.session.events import DropReason
 from shadowmesh.session.fragments import Fragment, MissingRequest, cut
 from shadowmesh.session.limits import (
@@ -81,7 +82,7 @@ def test_the_fragments_of_message1_from_two_addresses_get_no_answer() -> None:
     assert world.sent == []
 
 
-def test_whatever_the_cookie_field_holds_is_ignored() -> None:
+def test_whatever_mac2_holds_is_ignored_in_quiet_times() -> None:
     world, b = _responder()
     liar = LyingInitiator(2)
     plain = _inject_all(world, liar.flight1, b)
@@ -385,9 +386,15 @@ def test_whoever_was_evicted_gets_in_with_its_retransmission() -> None:
     evicted = _opened(world, b)
     for number in range(MAX_HALF_OPEN):
         liar = LyingInitiator(2, seed=1 + number, cid=number.to_bytes(8, "big"))
-        _inject_all(world, liar.flight1, b, endpoint(70 + number))
+        answer = _inject_all(world, liar.flight1, b, endpoint(70 + number))
+        if len(answer) == 1:  # it is asked for a cookie, and has one: its address is its own
+            with_cookie = liar.flight1_with(CookieReply.decode(answer[0].payload))
+            assert len(_inject_all(world, with_cookie, b, endpoint(70 + number))) == 6
+    world.now += 2
     assert _inject_all(world, honest_flight3(evicted, 1), b) == []
-    flight2 = _inject_all(world, evicted.flight1, b)
+    (asked,) = _inject_all(world, evicted.flight1, b)
+    evicted_with_cookie = evicted.flight1_with(CookieReply.decode(asked.payload))
+    flight2 = _inject_all(world, evicted_with_cookie, b)
     evicted.read([transmit.payload for transmit in flight2])
     assert len(_inject_all(world, honest_flight3(evicted, 1), b)) == 1
 
