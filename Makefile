@@ -52,7 +52,13 @@ bench: setup  ## The figures, each as a ratio to what it is compared with (root;
 fuzz: setup  ## Mutated input for every decoder
 	$(RUN) python -m fuzz --inputs 200000
 
-clean:  ## Remove what was built
-	rm -rf .venv .uv engine/target src/shadowmesh/_engine*.so
+model: .tools/bin/verifpal  ## Verifpal on the session's exchange, every verdict compared (two minutes, and three to build it once)
+	python3 docs/spec/model/check.py $<
 
-.PHONY: help setup demo test unit check format bench fuzz clean
+.tools/bin/verifpal:
+	env -u CARGO_TARGET_DIR cargo install --locked --ignore-rust-version verifpal --version 1.5.0 --root .tools --quiet
+
+clean:  ## Remove what was built
+	rm -rf .venv .uv .tools engine/target src/shadowmesh/_engine*.so
+
+.PHONY: help setup demo test unit check format bench fuzz model clean
