@@ -155,9 +155,9 @@ class Engine:
 
         psk: 32 bytes, never all zero. allowed_ips: prefixes whose packets go to, and are accepted from, this
         peer only; a prefix that another peer has is refused. initiate: start the handshake now.
-        cipher: "chacha20poly1305", which is WireGuard's, or "aes256gcm", which only another ShadowMesh node understands.
-        It seals the packets, not the handshake, which says nothing of it: the caller sees to it that both sides have
-        the same, and changes it together with the PSK.
+        cipher: "chacha20poly1305", which is WireGuard's, or "aes256gcm", which only another ShadowMesh node
+        understands. It seals the packets, not the handshake, which says nothing of it: the caller sees to it that
+        both sides have the same. With a new PSK it may change too.
         When the peer is there already, its old session goes on carrying data until the new PSK's handshake is done.
         Raises ValueError, EngineError.
         """
