@@ -2,6 +2,8 @@
 //!
 //! The PSK enters with the second message only. So a responder knows who is asking before it chooses the PSK, and
 //! an initiator can try more than one on the answer.
+//!
+//! What is ours is erased when it is dropped; snow's state of a handshake and ring's keys are freed without that.
 
 use curve25519_dalek::MontgomeryPoint;
 use snow::params::{CipherChoice, DHChoice, HashChoice};
