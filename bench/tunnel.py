@@ -17,7 +17,7 @@ import sys
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from tempfile import TemporaryDirectory
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from shadowmesh._engine import Engine
 from shadowmesh.lab.host import Host
 from shadowmesh.lab.network import Network
 from shadowmesh.lab.process import Process
@@ -41,9 +42,9 @@ import json, os, time
 from shadowmesh._engine import Engine
 end = json.loads(os.environ["BENCH_END"])
 private_key = bytes.fromhex(end["private_key"])
-engine = Engine(private_key=private_key, port=end["port"], tun="bench-sm", addresses=[end["address"]])
-path = (end["peer_host"], end["port"])
-engine.add_peer(bytes.fromhex(end["peer_key"]), bytes.fromhex(end["psk"]), path, [end["peer_prefix"]], initiate=True)
+engine = Engine(private_key=private_key, port=end["port"], tun="bench-sm%d", addresses=[end["address"]])
+peer_key, psk, path = bytes.fromhex(end["peer_key"]), bytes.fromhex(end["psk"]), (end["peer_host"], end["port"])
+engine.add_peer(peer_key, psk, path, [end["peer_prefix"]], initiate=True, cipher=end["cipher"])
 while True:
     time.sleep(1)
     engine.drain()
@@ -78,7 +79,7 @@ class Tunnel:
 
 
 @contextmanager
-def shadowmesh(ends: Ends) -> Iterator[Tunnel]:
+def shadowmesh(ends: Ends, name: str, cipher: str, number_of_network: int) -> Iterator[Tunnel]:
     keys = [os.urandom(32), os.urandom(32)]
     processes = []
     for number, (host, peer) in enumerate(ends, 1):
@@ -86,14 +87,15 @@ def shadowmesh(ends: Ends) -> Iterator[Tunnel]:
             "private_key": keys[number - 1].hex(),
             "peer_key": _public_key(keys[2 - number]).hex(),
             "psk": PSK,
-            "port": PORT + 1,
-            "address": f"10.91.1.{number}/24",
+            "cipher": cipher,
+            "port": PORT + number_of_network,
+            "address": f"10.91.{number_of_network}.{number}/24",
             "peer_host": str(peer.ipv4),
-            "peer_prefix": f"10.91.1.{3 - number}/32",
+            "peer_prefix": f"10.91.{number_of_network}.{3 - number}/32",
         }
         command = [sys.executable, "-c", ENGINE_END]
-        processes.append(host.start(command, name=f"engine-{number}", env={"BENCH_END": json.dumps(end)}))
-    yield Tunnel(OURS, "10.91.1.2", processes)
+        processes.append(host.start(command, name=f"{cipher}-{number}", env={"BENCH_END": json.dumps(end)}))
+    yield Tunnel(name, f"10.91.{number_of_network}.2", processes)
 
 
 @contextmanager
@@ -174,7 +176,14 @@ def main() -> None:
         ends = Ends(network.host("near", on_switch=False), network.host("far", on_switch=False))
         network.link(ends.near, ends.far)
         tunnels = [Tunnel("veth", str(ends.far.ipv4))]
-        tunnels += [stack.enter_context(start(ends)) for start in (shadowmesh, wireguard_go, nebula)]
+        starts: list[Callable[[Ends], AbstractContextManager[Tunnel]]] = [
+            partial(shadowmesh, name=OURS, cipher="chacha20poly1305", number_of_network=1),
+            wireguard_go,
+            nebula,
+        ]
+        if Engine.has_aes:
+            starts.append(partial(shadowmesh, name=f"{OURS} aes", cipher="aes256gcm", number_of_network=4))
+        tunnels += [stack.enter_context(start(ends)) for start in starts]
         ends.far.start(["iperf3", "--server"])
         for tunnel in tunnels:
             _until(partial(_succeeds, ends.near, ["ping", "-n", "-c", "1", "-W", "1", tunnel.address]))
@@ -187,12 +196,12 @@ def main() -> None:
 
 def _table(tunnels: Sequence[Tunnel]) -> str:
     ours = next(statistics.median(tunnel.gbit_per_s) for tunnel in tunnels if tunnel.name == OURS)
-    lines = [f"{'':14}{'Gbit/s':>8}{'(range)':>18}{'ours is':>10}{'VPN CPU s/GB':>14}{'ping us':>9}"]
+    lines = [f"{'':16}{'Gbit/s':>8}{'(range)':>18}{'ours is':>10}{'VPN CPU s/GB':>14}{'ping us':>9}"]
     for tunnel in tunnels:
         rate = statistics.median(tunnel.gbit_per_s)
         spread = f"({min(tunnel.gbit_per_s):.2f}-{max(tunnel.gbit_per_s):.2f})"
         cpu, ping = statistics.median(tunnel.cpu_s_per_gb), statistics.median(tunnel.ping_us)
-        lines.append(f"{tunnel.name:14}{rate:8.2f}{spread:>18}{ours / rate:9.2f}x{cpu:14.2f}{ping:9.0f}")
+        lines.append(f"{tunnel.name:16}{rate:8.2f}{spread:>18}{ours / rate:9.2f}x{cpu:14.2f}{ping:9.0f}")
     return "\n".join(lines)
 
 

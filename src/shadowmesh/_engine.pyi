@@ -7,7 +7,7 @@ when the queue turns from empty to non-empty.
 """
 
 from collections.abc import Sequence
-from typing import final
+from typing import ClassVar, final
 
 __all__ = [
     "EngineError",
@@ -124,6 +124,8 @@ class Engine:
         connected route; packets of peers are let through to these addresses and to nothing behind them.
         All of it disappears with the engine or its process. Raises EngineError, ValueError.
         """
+    has_aes: ClassVar[bool]
+    """Whether this processor has AES instructions; without them "aes256gcm" is the slower cipher."""
     @property
     def port(self) -> int: ...
     @property
@@ -147,11 +149,15 @@ class Engine:
         *,
         initiate: bool = False,
         keepalive_s: int = 0,
+        cipher: str = "chacha20poly1305",
     ) -> None:
         """Installs a WireGuard peer, or replaces PSK, path and allowed addresses of the one that is there.
 
         psk: 32 bytes, never all zero. allowed_ips: prefixes whose packets go to, and are accepted from, this
         peer only; a prefix that another peer has is refused. initiate: start the handshake now.
+        cipher: "chacha20poly1305", which is WireGuard's, or "aes256gcm", which only another ShadowMesh node
+        understands. It seals the packets, not the handshake, which says nothing of it: the caller sees to it that
+        both sides have the same. With a new PSK it may change too.
         When the peer is there already, its old session goes on carrying data until the new PSK's handshake is done.
         Raises ValueError, EngineError.
         """

@@ -26,7 +26,9 @@ time.sleep(600)
 
 
 @contextmanager
-def tunnel(*, mtu: int = 1280, link_mtu: int = 1500) -> Iterator[tuple[Host, Host, Engine, Engine]]:
+def tunnel(
+    *, mtu: int = 1280, link_mtu: int = 1500, cipher: str = "chacha20poly1305"
+) -> Iterator[tuple[Host, Host, Engine, Engine]]:
     """Two engines with a session."""
     with ExitStack() as stack:
         network = stack.enter_context(Network())
@@ -35,8 +37,9 @@ def tunnel(*, mtu: int = 1280, link_mtu: int = 1500) -> Iterator[tuple[Host, Hos
         near = stack.enter_context(engine_on(near_host, NEAR, mtu=mtu))
         far = stack.enter_context(engine_on(far_host, FAR, mtu=mtu))
         psk = os.urandom(32)
-        far.add_peer(near.public_key, psk, (str(near_host.ipv4), near.port), NEAR.prefixes)
-        near.add_peer(far.public_key, psk, (str(far_host.ipv6), far.port), FAR.prefixes, initiate=True)
+        far.add_peer(near.public_key, psk, (str(near_host.ipv4), near.port), NEAR.prefixes, cipher=cipher)
+        path = (str(far_host.ipv6), far.port)
+        near.add_peer(far.public_key, psk, path, FAR.prefixes, initiate=True, cipher=cipher)
         events_until(near, PeerHandshake)
         yield near_host, far_host, near, far
 
@@ -48,6 +51,12 @@ def test_bulk_transfers_are_unharmed_both_ways_and_over_both_families(mtu: int) 
         assert transfers(far_host, near_host, NEAR.ipv4, 100_000_000)
         (peer,) = far.counters().peers
         assert min(peer.rx_packets, peer.tx_packets) > 100_000_000 / mtu
+
+
+def test_aes_carries_bulk_transfers_as_well() -> None:
+    with tunnel(cipher="aes256gcm") as (near_host, far_host, _, _):
+        assert transfers(near_host, far_host, FAR.ipv6, 100_000_000)
+        assert transfers(far_host, near_host, NEAR.ipv4, 100_000_000)
 
 
 def test_a_link_narrower_than_the_sealed_packets_carries_them_in_fragments() -> None:

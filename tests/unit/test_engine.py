@@ -224,6 +224,17 @@ def test_what_is_no_prefix_is_refused(near: Engine, prefix: str) -> None:
         near.add_peer(b"\x09" + bytes(31), PSK, (LOOPBACK, 9), [prefix])
 
 
+def test_an_unknown_cipher_is_refused(near: Engine, far: Engine) -> None:
+    with pytest.raises(ValueError, match='cipher: "rot13"'):
+        near.add_peer(far.public_key, PSK, (LOOPBACK, 9), [], cipher="rot13")
+    assert near.counters().peers == []
+
+
+def test_the_engine_says_whether_the_processor_has_aes_instructions() -> None:
+    flags = Path("/proc/cpuinfo").read_text().split()
+    assert Engine.has_aes == ("aes" in flags and ("pclmulqdq" in flags or "pmull" in flags))
+
+
 def test_wrong_settings_are_refused_before_anything_is_opened() -> None:
     key = os.urandom(32)
     with pytest.raises(ValueError, match="private_key: 31 bytes"):

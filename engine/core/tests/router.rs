@@ -1,195 +1,17 @@
-//! Two routers talk over a link that the test holds in its hands, with a clock that the test moves.
+//! What the router does with packets, peers and sessions.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, and so may what it is built of")]
 
+mod world;
+
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use shadowmesh_core::drops::{DropReason, Drops};
+use shadowmesh_core::drops::DropReason;
 use shadowmesh_core::packet::IpHeader;
-use shadowmesh_core::wireguard::{Interface, PublicKey, Secret, sealed_bytes};
-use shadowmesh_core::{Output, PeerConfig, Route, Router, RouterError};
-
-const REKEY_AFTER: Duration = Duration::from_secs(120);
-const GIVE_UP_AFTER: Duration = Duration::from_secs(90);
-
-struct Node {
-    router: Router,
-    drops: Arc<Drops>,
-    key: PublicKey,
-    address: SocketAddr,
-    overlay: IpAddr,
-    delivered: Vec<Vec<u8>>,
-    handshakes: usize,
-    roamed: Vec<SocketAddr>,
-    unrouted: Vec<IpAddr>,
-}
-
-struct World {
-    now: Instant,
-    a: Node,
-    b: Node,
-    /// (from a, datagram)
-    link: Vec<(bool, Vec<u8>)>,
-}
-
-impl Node {
-    fn new(number: u8, now: Instant) -> Self {
-        let drops = Arc::new(Drops::default());
-        let (key, seed) = (Secret::new([number; 32]), Secret::new([number + 100; 32]));
-        let interface = Interface::new(&key, seed, now, Duration::from_secs(1_700_000_000));
-        let key = interface.public_key();
-        let overlay = IpAddr::from([10, 0, 0, number]);
-        Self {
-            router: Router::new(interface, vec![overlay], Arc::clone(&drops)),
-            drops,
-            key,
-            address: SocketAddr::from(([192, 0, 2, number], 51820)),
-            overlay,
-            delivered: Vec::new(),
-            handshakes: 0,
-            roamed: Vec::new(),
-            unrouted: Vec::new(),
-        }
-    }
-
-    fn add(&mut self, other: &(PublicKey, SocketAddr, IpAddr), psk: u8, initiate: bool, now: Instant) {
-        let config = PeerConfig {
-            public_key: other.0,
-            psk: Secret::new([psk; 32]),
-            path: other.1,
-            allowed_ips: vec![format!("{}/32", other.2).parse().unwrap()],
-            keepalive: Duration::ZERO,
-            initiate,
-        };
-        self.router.add_peer(config, now).unwrap();
-    }
-
-    fn name(&self) -> (PublicKey, SocketAddr, IpAddr) {
-        (self.key, self.address, self.overlay)
-    }
-
-    fn dropped(&self, reason: DropReason) -> u64 {
-        self.drops.snapshot().find(|(label, _)| *label == reason.label()).unwrap().1
-    }
-}
-
-impl World {
-    fn new() -> Self {
-        let now = Instant::now();
-        Self { now, a: Node::new(1, now), b: Node::new(2, now), link: Vec::new() }
-    }
-
-    /// Both know each other by this PSK, and have a session that `a` began.
-    fn with_session(psk: u8) -> Self {
-        let mut world = Self::new();
-        world.b.add(&world.a.name(), psk, false, world.now);
-        world.a.add(&world.b.name(), psk, true, world.now);
-        world.settle();
-        assert_eq!((world.a.handshakes, world.b.handshakes), (1, 1));
-        world
-    }
-
-    fn send(&mut self, from_a: bool) {
-        let (from, to) = if from_a { (&mut self.a, &self.b) } else { (&mut self.b, &self.a) };
-        let packet = udp(from.overlay, to.overlay);
-        send_packet(from, &packet, from_a, &mut self.link, self.now);
-        self.settle();
-    }
-
-    /// Whether a packet arrives.
-    fn passes(&mut self, from_a: bool) -> bool {
-        let before = self.a.delivered.len() + self.b.delivered.len();
-        self.send(from_a);
-        self.a.delivered.len() + self.b.delivered.len() > before
-    }
-
-    /// Drains outputs and delivers datagrams until nothing moves.
-    fn settle(&mut self) {
-        loop {
-            self.collect();
-            if self.link.is_empty() {
-                return;
-            }
-            for (from_a, datagram) in std::mem::take(&mut self.link) {
-                let source = if from_a { self.a.address } else { self.b.address };
-                let to = if from_a { &mut self.b } else { &mut self.a };
-                receive(to, source, &datagram, self.now);
-            }
-        }
-    }
-
-    fn collect(&mut self) {
-        for (is_a, node) in [(true, &mut self.a), (false, &mut self.b)] {
-            while let Some(output) = node.router.poll() {
-                match output {
-                    Output::Send { datagram, .. } => self.link.push((is_a, datagram)),
-                    Output::Deliver(packet) => node.delivered.push(packet),
-                    Output::Unrouted(address) => node.unrouted.push(address),
-                    Output::Handshake(_) => node.handshakes += 1,
-                    Output::Roamed(_, source) => node.roamed.push(source),
-                }
-            }
-        }
-    }
-
-    /// Jumps from deadline to deadline.
-    fn pass(&mut self, time: Duration) {
-        let end = self.now + time;
-        loop {
-            let next = [&self.a, &self.b].into_iter().filter_map(|node| node.router.next_timeout()).min();
-            let Some(next) = next.filter(|next| *next <= end) else {
-                break;
-            };
-            self.now = self.now.max(next);
-            for node in [&mut self.a, &mut self.b] {
-                node.router.handle_timeout(self.now);
-                assert!(node.router.next_timeout().is_none_or(|at| at > self.now), "it would spin");
-            }
-            self.settle();
-        }
-        self.now = end;
-    }
-}
-
-fn send_packet(from: &mut Node, packet: &[u8], from_a: bool, link: &mut Vec<(bool, Vec<u8>)>, now: Instant) {
-    let ip = IpHeader::parse(packet).unwrap();
-    let mut seals = Vec::new();
-    match from.router.route(&ip, 1, packet.len(), &mut seals, now) {
-        Route::To(_) => {
-            let mut datagram = vec![0; sealed_bytes(packet.len())];
-            seals.remove(0).seal(packet, &mut datagram).unwrap();
-            link.push((from_a, datagram));
-        }
-        Route::Hold => from.router.hold(packet, now),
-        Route::Drop(_) => {}
-    }
-}
-
-fn receive(to: &mut Node, source: SocketAddr, datagram: &[u8], now: Instant) {
-    let Some(open) = to.router.receive(source, datagram, now) else {
-        return;
-    };
-    let mut arena = vec![0; datagram.len()];
-    let opened = open.open(datagram, &mut arena);
-    if let Some(range) = to.router.accept(opened, source, &arena, 0, now) {
-        to.delivered.push(arena[range].to_vec());
-    }
-}
-
-fn udp(source: IpAddr, destination: IpAddr) -> Vec<u8> {
-    let (IpAddr::V4(source), IpAddr::V4(destination)) = (source, destination) else {
-        panic!("IPv4 only");
-    };
-    let mut packet = vec![0; 33];
-    packet[0] = 0x45;
-    packet[3] = 33;
-    packet[9] = 17;
-    packet[12..16].copy_from_slice(&source.octets());
-    packet[16..20].copy_from_slice(&destination.octets());
-    packet
-}
+use shadowmesh_core::wireguard::{Cipher, PublicKey, Secret};
+use shadowmesh_core::{PeerConfig, Route, RouterError};
+use world::{GIVE_UP_AFTER, Node, REKEY_AFTER, World, receive, send_packet, udp};
 
 #[test]
 fn a_packet_arrives_without_its_padding() {
@@ -246,6 +68,7 @@ fn a_peer_is_not_let_through_to_what_lies_behind_this_host() {
     let config = PeerConfig {
         public_key: key,
         psk: Secret::new([7; 32]),
+        cipher: Cipher::default(),
         path,
         allowed_ips: prefixes.to_vec(),
         keepalive: Duration::ZERO,
@@ -465,7 +288,7 @@ fn multicast_and_link_local_packets_never_leave() {
     for address in ["224.0.0.1", "255.255.255.255", "169.254.1.1"] {
         let packet = udp(world.a.overlay, address.parse().unwrap());
         let ip = IpHeader::parse(&packet).unwrap();
-        let route = world.a.router.route(&ip, 1, packet.len(), &mut Vec::new(), world.now);
+        let route = world.a.router.route(&ip, 1, packet.len(), world.now);
         assert_eq!(route, Route::Drop(DropReason::LinkLocal));
     }
 }
@@ -476,6 +299,7 @@ fn a_prefix_belongs_to_one_peer_until_that_gives_it_up() {
     let config = |prefix: &str| PeerConfig {
         public_key: PublicKey([9; 32]),
         psk: Secret::new([7; 32]),
+        cipher: Cipher::default(),
         path: SocketAddr::from(([192, 0, 2, 9], 1)),
         allowed_ips: vec![prefix.parse().unwrap()],
         keepalive: Duration::ZERO,
@@ -496,6 +320,7 @@ fn our_own_key_and_a_weak_one_are_no_peers() {
         let config = PeerConfig {
             public_key: key,
             psk: Secret::new([7; 32]),
+            cipher: Cipher::default(),
             path: SocketAddr::from(([192, 0, 2, 9], 1)),
             allowed_ips: Vec::new(),
             keepalive: Duration::ZERO,

@@ -107,7 +107,7 @@ impl Engine {
         let public_key = interface.public_key();
         let drops = Arc::new(Drops::default());
         let own = config.addresses.iter().map(|(address, _)| *address).collect();
-        let router = Router::new(interface, own, Arc::clone(&drops));
+        let router = Router::new(interface, own, config.mtu.into(), Arc::clone(&drops));
 
         let port = Port::open(config.port).map_err(system(&format!("UDP port {}", config.port)))?;
         let tun = match &config.tun {

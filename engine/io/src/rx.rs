@@ -26,11 +26,11 @@ const MAX_SLICES: usize = 80;
 const MAX_RECEIVE_ERRORS: u32 = 1_000;
 
 struct Batch {
+    /// Datagrams, and after they were opened their packets, in place.
     received: Received,
-    /// Packets, where each datagram's ciphertext was.
-    arena: Vec<u8>,
-    /// Which datagram of the batch, where its packet goes, and its key.
-    open: Vec<(usize, usize, SocketAddr, Open)>,
+    /// Where each datagram lies, and its key.
+    open: Vec<(Range<usize>, SocketAddr, Open)>,
+    /// Where each datagram begins.
     opened: Vec<(usize, SocketAddr, Opened)>,
     packets: Vec<Range<usize>>,
 }
@@ -39,13 +39,8 @@ struct Batch {
 pub(crate) fn run(shared: &Shared) -> Result<(), String> {
     let has_udp_offload = shared.tun.as_ref().is_some_and(Tun::has_udp_offload);
     let mut joiner = Joiner::new(has_udp_offload);
-    let mut batch = Batch {
-        received: Received::new(),
-        arena: vec![0; Received::CAPACITY_BYTES],
-        open: Vec::new(),
-        opened: Vec::new(),
-        packets: Vec::new(),
-    };
+    let mut batch =
+        Batch { received: Received::new(), open: Vec::new(), opened: Vec::new(), packets: Vec::new() };
     let mut due = None;
     let mut errors = 0;
     while !shared.is_stopping() {
@@ -64,7 +59,7 @@ pub(crate) fn run(shared: &Shared) -> Result<(), String> {
                     break;
                 }
             }
-            if batch.received.datagrams().next().is_none() || shared.is_stopping() {
+            if batch.received.count() == 0 || shared.is_stopping() {
                 break;
             }
             receive(shared, &mut batch);
@@ -83,25 +78,28 @@ pub(crate) fn run(shared: &Shared) -> Result<(), String> {
 /// Looks at every datagram of the batch once; the lock is taken only if there is WireGuard among them.
 fn receive(shared: &Shared, batch: &mut Batch) {
     let mut router = None;
-    let mut at = 0;
-    for (index, (source, datagram)) in batch.received.datagrams().enumerate() {
-        match kind(datagram) {
-            Kind::Wireguard => {
-                let router = router.get_or_insert_with(|| shared.router());
-                if let Some(open) = router.receive(source, datagram, Instant::now()) {
-                    batch.open.push((index, at, source, open));
-                    at += datagram.len();
+    for number in 0..batch.received.count() {
+        let (source, message, size) = batch.received.message(number);
+        for start in message.clone().step_by(size) {
+            let range = start..message.end.min(start + size);
+            let datagram = &batch.received.arena()[range.clone()];
+            match kind(datagram) {
+                Kind::Wireguard => {
+                    let router = router.get_or_insert_with(|| shared.router());
+                    if let Some(open) = router.receive(source, datagram, Instant::now()) {
+                        batch.open.push((range, source, open));
+                    }
                 }
+                Kind::Stun | Kind::Control if datagram.len() > MAX_CONTROL_BYTES => {
+                    shared.drops.count(DropReason::ControlTooLong);
+                }
+                Kind::Stun | Kind::Control => {
+                    shared.control_received.fetch_add(1, Ordering::Relaxed);
+                    shared.tell(Event::Control { payload: datagram.to_vec(), source });
+                }
+                Kind::Relay => shared.drops.count(DropReason::RelayFrame),
+                Kind::Unknown => shared.drops.count(DropReason::UnknownDatagram),
             }
-            Kind::Stun | Kind::Control if datagram.len() > MAX_CONTROL_BYTES => {
-                shared.drops.count(DropReason::ControlTooLong);
-            }
-            Kind::Stun | Kind::Control => {
-                shared.control_received.fetch_add(1, Ordering::Relaxed);
-                shared.tell(Event::Control { payload: datagram.to_vec(), source });
-            }
-            Kind::Relay => shared.drops.count(DropReason::RelayFrame),
-            Kind::Unknown => shared.drops.count(DropReason::UnknownDatagram),
         }
     }
     if let Some(router) = router {
@@ -113,17 +111,15 @@ fn deliver(shared: &Shared, batch: &mut Batch, joiner: &mut Joiner) -> Result<()
     if batch.open.is_empty() {
         return Ok(());
     }
-    let mut datagrams = batch.received.datagrams().enumerate();
-    for (index, at, source, open) in batch.open.drain(..) {
-        if let Some((_, (_, datagram))) = datagrams.find(|(candidate, _)| *candidate == index) {
-            let opened = open.open(datagram, &mut batch.arena[at..at + datagram.len()]);
-            batch.opened.push((at, source, opened));
-        }
+    let arena = batch.received.arena();
+    for (range, source, open) in batch.open.drain(..) {
+        let start = range.start;
+        batch.opened.push((start, source, open.open(&mut arena[range])));
     }
     let mut router = shared.router();
     let now = Instant::now();
     for (at, source, opened) in batch.opened.drain(..) {
-        batch.packets.extend(router.accept(opened, source, &batch.arena, at, now));
+        batch.packets.extend(router.accept(opened, source, arena, at, now));
     }
     shared.perform(router);
     let Some(tun) = &shared.tun else {
@@ -132,10 +128,10 @@ fn deliver(shared: &Shared, batch: &mut Batch, joiner: &mut Joiner) -> Result<()
         return Ok(());
     };
     for packet in batch.packets.drain(..) {
-        joiner.push(&batch.arena, packet);
+        joiner.push(arena, packet);
     }
     let mut is_gone = false;
-    joiner.finish(&mut batch.arena, |vnet, arena, pieces| match write(tun, vnet, arena, pieces) {
+    joiner.finish(arena, |vnet, arena, pieces| match write(tun, vnet, arena, pieces) {
         Ok(()) => {}
         Err(WriteError::Refused) => shared.drops.count_many(DropReason::TunWrite, pieces.len() as u64),
         Err(WriteError::Gone) => is_gone = true,

@@ -6,7 +6,7 @@ use shadowmesh_core::Route;
 use shadowmesh_core::drops::DropReason;
 use shadowmesh_core::segment::SuperPacket;
 use shadowmesh_core::vnet::{VNET_HEADER_BYTES, VnetHeader};
-use shadowmesh_core::wireguard::{Seal, sealed_bytes};
+use shadowmesh_core::wireguard::sealed_bytes;
 
 use crate::os::{Tun, wait};
 use crate::outbox::Outbox;
@@ -18,7 +18,6 @@ const READ_BYTES: usize = VNET_HEADER_BYTES + 65_536;
 pub(crate) fn run(shared: &Shared, tun: &Tun) -> Result<(), String> {
     let mut buffer = vec![0; READ_BYTES];
     let mut outbox = Outbox::new();
-    let mut seals = Vec::new();
     while !shared.is_stopping() {
         let read = tun.read(&mut buffer).map_err(|error| format!("TUN device {}: {error}", tun.name()))?;
         let Some(length) = read else {
@@ -26,7 +25,7 @@ pub(crate) fn run(shared: &Shared, tun: &Tun) -> Result<(), String> {
             wait(Some(tun), &shared.tx_signal, None).map_err(|error| format!("poll: {error}"))?;
             continue;
         };
-        if let Err(reason) = send_packet(shared, &mut buffer[..length], &mut seals, &mut outbox) {
+        if let Err(reason) = send_packet(shared, &mut buffer[..length], &mut outbox) {
             shared.drops.count(reason);
         }
         if outbox.is_worth_sending() {
@@ -36,31 +35,23 @@ pub(crate) fn run(shared: &Shared, tun: &Tun) -> Result<(), String> {
     Ok(())
 }
 
-fn send_packet(
-    shared: &Shared,
-    read: &mut [u8],
-    seals: &mut Vec<Seal>,
-    outbox: &mut Outbox,
-) -> Result<(), DropReason> {
+fn send_packet(shared: &Shared, read: &mut [u8], outbox: &mut Outbox) -> Result<(), DropReason> {
     let (header, packet) =
         read.split_first_chunk_mut::<VNET_HEADER_BYTES>().ok_or(DropReason::MalformedPacket)?;
     let vnet = VnetHeader::decode(header).ok_or(DropReason::MalformedPacket)?;
     let mut packets = SuperPacket::parse(&vnet, packet)?;
 
     let mut router = shared.router();
-    let route = router.route(packets.ip(), packets.count(), packets.total_bytes(), seals, Instant::now());
+    let route = router.route(packets.ip(), packets.count(), packets.total_bytes(), Instant::now());
     match route {
-        Route::To(destination) => {
+        Route::To(destination, mut seals) => {
             drop(router);
-            for seal in seals.drain(..) {
-                let Some(packet) = packets.next_packet() else {
-                    break;
-                };
+            while let Some(packet) = packets.next_packet() {
                 let bytes = sealed_bytes(packet.len());
                 if outbox.room(bytes).is_none() {
                     flush(shared, outbox);
                 }
-                if let Some(sealed) = outbox.room(bytes).and_then(|room| seal.seal(packet, room)) {
+                if let Some(sealed) = outbox.room(bytes).and_then(|room| seals.seal(packet, room)) {
                     outbox.push(sealed, destination);
                 }
             }

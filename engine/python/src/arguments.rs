@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use pyo3::PyResult;
 use pyo3::exceptions::PyValueError;
 use shadowmesh_core::allowed_ips::Prefix;
-use shadowmesh_core::wireguard::{PublicKey, Secret};
+use shadowmesh_core::wireguard::{Cipher, PublicKey, Secret};
 use zeroize::Zeroizing;
 
 pub(crate) type Address = (String, u16);
@@ -31,6 +31,14 @@ pub(crate) fn secret(name: &str, bytes: &[u8]) -> PyResult<Secret> {
     let mut secret = Zeroizing::new([0; 32]);
     secret.copy_from_slice(bytes);
     Ok(secret)
+}
+
+pub(crate) fn cipher(name: &str) -> PyResult<Cipher> {
+    match name {
+        "chacha20poly1305" => Ok(Cipher::ChaCha20Poly1305),
+        "aes256gcm" => Ok(Cipher::Aes256Gcm),
+        _ => invalid(format!("cipher: {name:?}, want chacha20poly1305 or aes256gcm")),
+    }
 }
 
 /// A link-local address carries its interface's number: `fe80::1%3`.

@@ -5,9 +5,10 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCFunction, PyList};
 use shadowmesh_core::PeerConfig;
+use shadowmesh_core::wireguard::Cipher;
 use shadowmesh_io::{Config, Event};
 
-use crate::arguments::{Address, endpoint, interface_address, prefixes, public_key, secret};
+use crate::arguments::{Address, cipher, endpoint, interface_address, prefixes, public_key, secret};
 use crate::counters::Counters;
 use crate::errors::python_error;
 use crate::events::to_python;
@@ -56,6 +57,11 @@ impl Engine {
         self.0.port()
     }
 
+    #[classattr]
+    fn has_aes() -> bool {
+        Cipher::has_aes_instructions()
+    }
+
     #[getter]
     fn tun(&self) -> Option<&str> {
         self.0.tun()
@@ -83,7 +89,8 @@ impl Engine {
         py.detach(|| self.0.send(payload, destination)).map_err(python_error)
     }
 
-    #[pyo3(signature = (public_key, psk, path, allowed_ips, *, initiate = false, keepalive_s = 0))]
+    #[pyo3(signature = (public_key, psk, path, allowed_ips, *, initiate = false, keepalive_s = 0,
+        cipher = "chacha20poly1305"))]
     #[expect(clippy::too_many_arguments, reason = "the signature is the Python one")]
     fn add_peer(
         &self,
@@ -94,6 +101,7 @@ impl Engine {
         allowed_ips: Vec<String>,
         initiate: bool,
         keepalive_s: u32,
+        cipher: &str,
     ) -> PyResult<()> {
         if keepalive_s > MAX_KEEPALIVE_S {
             return Err(PyValueError::new_err(format!(
@@ -103,6 +111,7 @@ impl Engine {
         let config = PeerConfig {
             public_key: self::public_key(public_key)?,
             psk: secret("psk", psk)?,
+            cipher: self::cipher(cipher)?,
             path: endpoint(&path)?,
             allowed_ips: prefixes(&allowed_ips)?,
             keepalive: Duration::from_secs(keepalive_s.into()),

@@ -17,12 +17,14 @@ use crate::allowed_ips::Prefix;
 use crate::drops::{DropReason, Drops};
 use crate::icmp;
 use crate::packet::{IpHeader, is_link_scoped};
-use crate::wireguard::{Interface, Open, Opened, PublicKey, Received, Seal, Secret, Sessions, sealed_bytes};
+use crate::wireguard::{
+    Cipher, Draw, HEADER_BYTES, Interface, Open, Opened, PublicKey, Received, Seals, Secret, Sessions,
+    sealed_bytes,
+};
 use peers::{Peer, PeerTable, Slot};
 use unrouted::Unrouted;
 
-/// A peer costs 12 KB, for some seconds around a PSK change up to three times that: 50 MB for a full table,
-/// and a node trusts dozens.
+/// A peer with three sessions costs 9 KB: 40 MB for a full table, and a node trusts dozens.
 pub const MAX_PEERS: usize = 4_096;
 
 /// What the shell must do, in order.
@@ -42,8 +44,8 @@ pub enum Output {
 /// What to do with a packet from the TUN device.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Route {
-    /// A seal for each packet was handed out.
-    To(SocketAddr),
+    /// To be sealed and sent there.
+    To(SocketAddr, Seals),
     /// Cut it and give each packet to [`Router::hold`].
     Hold,
     Drop(DropReason),
@@ -53,6 +55,7 @@ pub enum Route {
 pub struct PeerConfig {
     pub public_key: PublicKey,
     pub psk: Secret,
+    pub cipher: Cipher,
     pub path: SocketAddr,
     pub allowed_ips: Vec<Prefix>,
     pub keepalive: Duration,
@@ -84,6 +87,7 @@ pub struct PeerSnapshot {
 pub struct Router {
     interface: Interface,
     own: Vec<IpAddr>,
+    mtu: usize,
     drops: Arc<Drops>,
     peers: PeerTable,
     unrouted: Unrouted,
@@ -91,11 +95,13 @@ pub struct Router {
 }
 
 impl Router {
-    /// `own`: the only addresses that packets of peers are let through to.
-    pub fn new(interface: Interface, own: Vec<IpAddr>, drops: Arc<Drops>) -> Self {
+    /// `own`: the only addresses that packets of peers are let through to. `mtu`: of the TUN device; no packet is
+    /// padded beyond it.
+    pub fn new(interface: Interface, own: Vec<IpAddr>, mtu: usize, drops: Arc<Drops>) -> Self {
         Self {
             interface,
             own,
+            mtu,
             drops,
             peers: PeerTable::default(),
             unrouted: Unrouted::default(),
@@ -146,29 +152,18 @@ impl Router {
     }
 
     /// Finds the peer for a packet that will become `packets` packets of `bytes` bytes together.
-    pub fn route(
-        &mut self,
-        ip: &IpHeader,
-        packets: usize,
-        bytes: usize,
-        seals: &mut Vec<Seal>,
-        now: Instant,
-    ) -> Route {
+    pub fn route(&mut self, ip: &IpHeader, packets: usize, bytes: usize, now: Instant) -> Route {
         if is_link_scoped(ip.destination) {
             return Route::Drop(DropReason::LinkLocal);
         }
         let Some(peer) = self.peers.route(ip.destination).and_then(|slot| self.peers.get_mut(slot)) else {
             return Route::Hold;
         };
-        for _ in 0..packets {
-            let Some(seal) = peer.sessions.seal(now) else {
-                seals.clear();
-                return Route::Hold;
-            };
-            seals.push(seal);
-        }
+        let Some(seals) = peer.sessions.seal(packets, bytes, self.mtu, now) else {
+            return Route::Hold;
+        };
         peer.count_sent(packets, bytes);
-        Route::To(peer.path)
+        Route::To(peer.path, seals)
     }
 
     /// Keeps a packet until its peer has a session, or until there is such a peer.
@@ -200,8 +195,8 @@ impl Router {
         }
     }
 
-    /// Takes an opened datagram, its packet being at `at` of `arena`. Returns where the IP packet lies,
-    /// without padding; None for a keepalive and for whatever must not pass.
+    /// Takes an opened datagram, which begins at `at` of `arena`. Returns where its IP packet lies, without
+    /// padding; None for a keepalive and for whatever must not pass.
     pub fn accept(
         &mut self,
         opened: Opened,
@@ -224,15 +219,17 @@ impl Router {
             self.give_up(&packet);
         }
         for slot in self.peers.slots() {
+            let next = self.peers.get_mut(slot).and_then(|peer| peer.sessions.next_timeout());
+            if next.is_none_or(|at| now < at) {
+                continue;
+            }
+            let draw = self.draw();
             let Some(peer) = self.peers.get_mut(slot) else {
                 continue;
             };
-            if peer.sessions.next_timeout().is_none_or(|at| now < at) {
-                continue;
-            }
             let (outputs, destination) = (&mut self.outputs, peer.path);
-            let gave_up = peer.sessions.handle_timeout(&mut self.interface, now, |datagram| {
-                outputs.push_back(Output::Send { datagram: datagram.to_vec(), destination });
+            let gave_up = peer.sessions.handle_timeout(&self.interface, draw, now, |datagram| {
+                outputs.push_back(Output::Send { datagram, destination });
             });
             if gave_up {
                 let waited = peer.waiting.take(|_| true).len();
@@ -256,7 +253,7 @@ impl Router {
             return Err(RouterError::TooManyPeers);
         }
         let (key, psk) = (config.public_key, config.psk.clone());
-        let sessions = Sessions::new(&mut self.interface, key, psk, config.keepalive, now)
+        let sessions = Sessions::new(&self.interface, key, psk, config.cipher, config.keepalive, now)
             .ok_or(RouterError::UnusableKey)?;
         Ok(self.peers.insert(Peer::new(config, sessions)))
     }
@@ -264,26 +261,32 @@ impl Router {
     fn replace_peer(&mut self, slot: Slot, config: &PeerConfig, now: Instant) {
         if let Some(peer) = self.peers.get_mut(slot) {
             peer.path = config.path;
-            peer.sessions.replace_psk(&mut self.interface, config.psk.clone(), config.keepalive, now);
+            peer.sessions.replace_psk(config.psk.clone(), config.cipher, config.keepalive, now);
         }
     }
 
     fn initiate(&mut self, slot: Slot, now: Instant) {
+        let draw = self.draw();
         if let Some(peer) = self.peers.get_mut(slot)
-            && let Some(initiation) = peer.sessions.initiate(now)
+            && let Some(datagram) = peer.sessions.initiate(&self.interface, draw, now)
         {
-            let (datagram, destination) = (initiation.to_vec(), peer.path);
-            self.outputs.push_back(Output::Send { datagram, destination });
+            self.outputs.push_back(Output::Send { datagram, destination: peer.path });
+            self.peers.register(slot);
         }
+    }
+
+    fn draw(&mut self) -> Draw {
+        self.interface.draw(|index| self.peers.has_index(index))
     }
 
     fn send_or_wait(&mut self, slot: Slot, packet: Vec<u8>, now: Instant) {
         let Some(peer) = self.peers.get_mut(slot) else {
             return;
         };
-        if let Some(seal) = peer.sessions.seal(now) {
+        if let Some(mut seals) = peer.sessions.seal(1, packet.len(), self.mtu, now) {
             let mut datagram = vec![0; sealed_bytes(packet.len())];
-            if seal.seal(&packet, &mut datagram).is_some() {
+            if let Some(length) = seals.seal(&packet, &mut datagram) {
+                datagram.truncate(length);
                 peer.count_sent(1, packet.len());
                 let destination = peer.path;
                 self.outputs.push_back(Output::Send { datagram, destination });
@@ -320,31 +323,34 @@ impl Router {
     ) -> Result<Option<Open>, DropReason> {
         let answer = match self.interface.receive(source, datagram, now)? {
             Received::CookieReply(reply) => reply,
-            Received::Data(index, message) => {
+            Received::Data(index, counter) => {
                 let (_, peer) = self.peers.at(index)?;
-                return peer.sessions.open(index, message, now).map(Some);
+                return peer.sessions.open(index, counter, now).map(Some);
             }
-            Received::Cookie(index, message) => {
+            Received::Cookie(index, cookie) => {
                 let (_, peer) = self.peers.at(index)?;
-                peer.sessions.handle_cookie(index, message, now)?;
+                peer.sessions.handle_cookie(&cookie, now)?;
                 return Ok(None);
             }
-            Received::Initiation(key, message) => {
+            Received::Initiation(key, initiation) => {
                 // It is answered where it came from, but does not move the path, as it would in WireGuard: it
                 // proves the static key and not the PSK. The first packet under the new keys moves it.
                 let slot = self.peers.find(&key).ok_or(DropReason::WireguardRefused)?;
+                let draw = self.draw();
                 let peer = self.peers.get_mut(slot).ok_or(DropReason::WireguardRefused)?;
-                peer.sessions.handle_initiation(message, now)?
+                let response = peer.sessions.handle_initiation(*initiation, draw, now)?;
+                self.peers.register(slot);
+                response
             }
-            Received::Response(index, message) => {
+            Received::Response(index, response) => {
                 let (slot, peer) = self.peers.at(index)?;
-                let confirmation = peer.sessions.handle_response(index, message, now)?;
-                self.send(&confirmation, source);
+                let confirmation = peer.sessions.handle_response(index, &response, now)?;
+                self.outputs.push_back(Output::Send { datagram: confirmation, destination: source });
                 self.heard_from(slot, source, now);
                 return Ok(None);
             }
         };
-        self.send(&answer, source);
+        self.outputs.push_back(Output::Send { datagram: answer, destination: source });
         Ok(None)
     }
 
@@ -357,12 +363,14 @@ impl Router {
         now: Instant,
     ) -> Result<Option<Range<usize>>, DropReason> {
         let (slot, peer) = self.peers.at(opened.index())?;
-        let length = peer.sessions.accept(opened, now)?;
+        let length = peer.sessions.accept(&opened, now)?;
         self.heard_from(slot, source, now);
         let Some(length) = length else {
             return Ok(None);
         };
-        let ip = IpHeader::parse(&arena[at..at + length]).ok_or(DropReason::MalformedPacket)?;
+        let at = at + HEADER_BYTES;
+        let packet = arena.get(at..at + length).ok_or(DropReason::MalformedPacket)?;
+        let ip = IpHeader::parse(packet).ok_or(DropReason::MalformedPacket)?;
         if self.peers.route(ip.source) != Some(slot) {
             return Err(DropReason::SourceNotAllowed);
         }
@@ -385,7 +393,7 @@ impl Router {
             peer.path = source;
             self.outputs.push_back(Output::Roamed(peer.public_key, source));
         }
-        if !peer.sessions.take_new_handshake(now) {
+        if !peer.sessions.take_new_handshake() {
             return;
         }
         self.outputs.push_back(Output::Handshake(peer.public_key));
@@ -394,9 +402,5 @@ impl Router {
         for packet in waiting {
             self.send_or_wait(slot, packet, now);
         }
-    }
-
-    fn send(&mut self, datagram: &[u8], destination: SocketAddr) {
-        self.outputs.push_back(Output::Send { datagram: datagram.to_vec(), destination });
     }
 }

@@ -100,6 +100,10 @@ impl PeerTable {
         Ok((slot, peer))
     }
 
+    pub(super) fn has_index(&self, index: Index) -> bool {
+        self.by_index.contains_key(&index)
+    }
+
     pub(super) fn has_room(&self) -> bool {
         self.by_key.len() < MAX_PEERS
     }

@@ -2,13 +2,29 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use sanstun::{Error, ReceivedMessage, StaticSecret, TunnelConfig};
-
+use super::limiter::Limiter;
+use super::mac::CookieJar;
+use super::message::{self, Message};
+use super::noise::{KeyPair, MESSAGE2_BYTES, Responder, Stamp};
+use super::random::Random;
 use super::{Index, PublicKey, Secret};
 use crate::drops::DropReason;
 
+/// TAI64 (cr.yp.to/libtai/tai64.html): seconds begin at 2^62, and were 10 ahead of UTC in 1970.
+const TAI_EPOCH: u64 = (1 << 62) + 10;
+/// Stamps are this coarse (as the kernel's), so that they do not tell the clock exactly: 17 ms.
+const STAMP_STEP_NANOS: u32 = 1 << 24;
+const MAX_JITTER_MS: u64 = 333;
+
 /// This host's static key, the handshake rate limit and the cookies.
-pub struct Interface(sanstun::Interface);
+pub struct Interface {
+    pub(super) keys: KeyPair,
+    random: Random,
+    cookies: CookieJar,
+    limiter: Limiter,
+    started_at: Instant,
+    started_unix: Duration,
+}
 
 impl fmt::Debug for Interface {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -20,22 +36,76 @@ impl fmt::Debug for Interface {
 #[derive(Debug)]
 pub enum Received {
     /// To be sent back to where it came from.
-    CookieReply(sanstun::Datagram),
-    Initiation(PublicKey, sanstun::HandshakeInitiation),
-    Response(Index, sanstun::HandshakeResponse),
-    Cookie(Index, sanstun::CookieReply),
-    Data(Index, sanstun::TransportData),
+    CookieReply(Vec<u8>),
+    Initiation(PublicKey, Box<Initiation>),
+    Response(Index, Response),
+    Cookie(Index, Cookie),
+    Data(Index, u64),
+}
+
+/// Shows who sent it, if its stamp is new.
+pub struct Initiation {
+    pub(super) noise: Responder,
+    pub(super) stamp: Stamp,
+    pub(super) sender: Index,
+}
+
+impl fmt::Debug for Initiation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Initiation").field("sender", &self.sender).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug)]
+pub struct Response {
+    pub(super) noise: [u8; MESSAGE2_BYTES],
+    pub(super) sender: Index,
+}
+
+#[derive(Debug)]
+pub struct Cookie {
+    pub(super) nonce: [u8; 24],
+    pub(super) sealed: [u8; 32],
+}
+
+/// What a handshake needs of chance: an index that is not in use, and the seed of the ephemeral key.
+pub struct Draw {
+    pub(super) index: Index,
+    pub(super) seed: Secret,
+    pub(super) jitter: Duration,
+}
+
+impl fmt::Debug for Draw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Draw").field("index", &self.index).finish_non_exhaustive()
+    }
 }
 
 impl Interface {
     /// `seed` is fresh randomness; `unix` is the wall clock at `now`, for the stamps of handshakes.
     pub fn new(private_key: &Secret, seed: Secret, now: Instant, unix: Duration) -> Self {
-        let interface = sanstun::Interface::new(seed, now, unix);
-        Self(interface.with_static_private(StaticSecret::from(private_key.clone())))
+        let keys = KeyPair::new(private_key.clone());
+        let mut random = Random::new(seed);
+        let cookies = CookieJar::new(&keys.public, random.secret(), now);
+        let limiter = Limiter::new(now);
+        Self { keys, random, cookies, limiter, started_at: now, started_unix: unix }
     }
 
     pub fn public_key(&self) -> PublicKey {
-        PublicKey(self.0.static_public().to_bytes())
+        self.keys.public
+    }
+
+    pub fn draw(&mut self, is_taken: impl Fn(Index) -> bool) -> Draw {
+        let mut chance = self.random.secret();
+        loop {
+            let [a, b, c, d, e, f, ..] = *chance;
+            let index = Index(u32::from_le_bytes([a, b, c, d]));
+            if !is_taken(index) {
+                let jitter = u64::from(u16::from_le_bytes([e, f])) % (MAX_JITTER_MS + 1);
+                return Draw { index, seed: self.random.secret(), jitter: Duration::from_millis(jitter) };
+            }
+            chance = self.random.secret();
+        }
     }
 
     pub fn receive(
@@ -44,43 +114,93 @@ impl Interface {
         datagram: &[u8],
         now: Instant,
     ) -> Result<Received, DropReason> {
-        let message = match self.0.receive(source, datagram, now).map_err(refused)? {
-            sanstun::Received::SendCookieReply(reply) => return Ok(Received::CookieReply(reply)),
-            sanstun::Received::Message(message) => message,
-        };
-        Ok(match message {
-            ReceivedMessage::HandshakeInitiation(message) => {
-                Received::Initiation(PublicKey(message.peer_static_public().to_bytes()), message)
+        match Message::parse(datagram).ok_or(DropReason::WireguardRefused)? {
+            Message::Data { receiver, counter } => Ok(Received::Data(receiver, counter)),
+            Message::Cookie { receiver, nonce, sealed } => {
+                Ok(Received::Cookie(receiver, Cookie { nonce: *nonce, sealed: *sealed }))
             }
-            ReceivedMessage::HandshakeResponse(message) => {
-                Received::Response(Index(message.tunnel_id()), message)
+            Message::Initiation { sender, noise } => {
+                if let Some(reply) = self.check_macs(source, datagram, sender, now)? {
+                    return Ok(Received::CookieReply(reply));
+                }
+                let (noise, peer, stamp) = Responder::begin(&self.keys, self.random.secret(), noise)
+                    .map_err(|_| DropReason::WireguardRefused)?;
+                Ok(Received::Initiation(peer, Box::new(Initiation { noise, stamp, sender })))
             }
-            ReceivedMessage::CookieReply(message) => Received::Cookie(Index(message.tunnel_id()), message),
-            ReceivedMessage::TransportData(message) => Received::Data(Index(message.tunnel_id()), message),
-        })
+            Message::Response { sender, receiver, noise } => {
+                if let Some(reply) = self.check_macs(source, datagram, sender, now)? {
+                    return Ok(Received::CookieReply(reply));
+                }
+                Ok(Received::Response(receiver, Response { noise: *noise, sender }))
+            }
+        }
     }
 
-    /// None for a public key that would make the shared secret zero.
-    pub(super) fn new_tunnel(
+    /// A stamp greater than `last`, which is the one before to the same peer.
+    pub(super) fn stamp(&self, last: &Stamp, now: Instant) -> Stamp {
+        let unix = self.started_unix + now.duration_since(self.started_at);
+        let nanos = unix.subsec_nanos() / STAMP_STEP_NANOS * STAMP_STEP_NANOS;
+        let stamp = (u128::from(unix.as_secs() + TAI_EPOCH) << 32) | u128::from(nanos);
+        let mut wide = [0; 16];
+        wide[4..].copy_from_slice(last);
+        let stamp = stamp.max(u128::from_be_bytes(wide) + 1).to_be_bytes();
+        std::array::from_fn(|at| stamp[at + 4])
+    }
+
+    /// A cookie reply, if the sender must prove its address first.
+    fn check_macs(
         &mut self,
-        peer: PublicKey,
-        psk: &Secret,
-        keepalive: Duration,
+        source: SocketAddr,
+        datagram: &[u8],
+        sender: Index,
         now: Instant,
-    ) -> Option<sanstun::Tunnel> {
-        let config = TunnelConfig::default()
-            .with_preshared_key(psk.clone().into())
-            .with_persistent_keepalive(keepalive);
-        self.0.new_tunnel(peer.0.into(), config, now).ok()
+    ) -> Result<Option<Vec<u8>>, DropReason> {
+        if !self.cookies.has_mac1(datagram) {
+            return Err(DropReason::WireguardRefused);
+        }
+        if !self.limiter.is_under_load(now) {
+            return Ok(None);
+        }
+        if self.cookies.has_mac2(datagram, source, self.random.secret(), now) {
+            return match self.limiter.allows(source.ip(), now) {
+                true => Ok(None),
+                false => Err(DropReason::WireguardRefused),
+            };
+        }
+        let chance = self.random.secret();
+        let nonce = chance.first_chunk().ok_or(DropReason::WireguardRefused)?;
+        let sealed = self.cookies.seal_cookie(datagram, source, nonce).ok_or(DropReason::WireguardRefused)?;
+        Ok(Some(message::cookie(sender, nonce, &sealed)))
     }
 }
 
-pub(super) fn refused(error: Error) -> DropReason {
-    match error {
-        Error::DuplicateCounter | Error::InvalidCounter | Error::ReplayedHandshakeInitiation => {
-            DropReason::WireguardReplay
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interface(now: Instant, unix: Duration) -> Interface {
+        Interface::new(&Secret::new([1; 32]), Secret::new([2; 32]), now, unix)
+    }
+
+    #[test]
+    fn stamps_grow_even_when_the_clock_does_not() {
+        let now = Instant::now();
+        let interface = interface(now, Duration::from_secs(1_700_000_000));
+        let mut last = [0; 12];
+        for _ in 0..5 {
+            let stamp = interface.stamp(&last, now);
+            assert!(stamp > last);
+            last = stamp;
         }
-        Error::NoCurrentSession | Error::ConnectionExpired => DropReason::NoSession,
-        _ => DropReason::WireguardRefused,
+        assert!(interface.stamp(&last, now + Duration::from_millis(20)) > last);
+        assert_eq!(last[..8], ((1_u64 << 62) + 10 + 1_700_000_000).to_be_bytes());
+    }
+
+    #[test]
+    fn a_draw_never_takes_an_index_in_use() {
+        let now = Instant::now();
+        let first = interface(now, Duration::ZERO).draw(|_| false).index;
+        assert_eq!(interface(now, Duration::ZERO).draw(|_| false).index, first);
+        assert_ne!(interface(now, Duration::ZERO).draw(|index| index == first).index, first);
     }
 }

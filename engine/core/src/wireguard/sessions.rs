@@ -1,48 +1,48 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use sanstun::{Datagram, Event, Tunnel};
-
-use super::{Index, Interface, Open, Opened, PublicKey, Seal, Secret, interface::refused, packet_bytes};
+use super::cipher::Cipher;
+use super::interface::{Cookie, Draw, Initiation, Response};
+use super::keyring::KeyRing;
+use super::mac::MacWriter;
+use super::message;
+use super::noise::{Initiator, Stamp, TransportKeys};
+use super::psks::{Epoch, Psks};
+use super::session::{Open, Opened, Parties, Seals, Session};
+use super::timers::{Due, Timers};
+use super::{HEADER_BYTES, Index, Interface, PublicKey, Secret, TAG_BYTES};
 use crate::drops::DropReason;
 
-/// How long packets sealed with the keys before the last PSK change are still opened: what is on the
-/// way or reordered arrives by then.
-const RETIRED_TIME: Duration = Duration::from_secs(10);
+/// Initiations of one peer closer together than this are a flood (the kernel's INITIATIONS_PER_SECOND is 50).
+const MIN_INITIATION_INTERVAL: Duration = Duration::from_millis(20);
 
 /// All WireGuard state towards one peer.
-///
-/// The library fixes a tunnel's PSK when the tunnel is made, so a new PSK is a second tunnel. The old one
-/// carries data until the new one's first handshake is confirmed. An initiation does not say which PSK is
-/// meant: the new tunnel answers the first one, and, as long as its answer was not confirmed, the old and
-/// the new take turns. We ourselves never begin a handshake with the old PSK again.
 pub struct Sessions {
     peer: PublicKey,
-    keepalive: Duration,
-    current: Keyed,
-    next: Option<Keyed>,
-    retired: Option<(Keyed, Instant)>,
-    next_has_answered: bool,
-    handshake_at: Option<Instant>,
+    psks: Psks,
+    ring: KeyRing,
+    pending: Option<Box<Pending>>,
+    macs: MacWriter,
+    timers: Timers,
+    /// The last that we sent.
+    stamp: Stamp,
+    /// The greatest of the peer's: what is not greater is a replay.
+    peer_stamp: Stamp,
+    peer_initiated_at: Option<Instant>,
+    has_new_handshake: bool,
 }
 
-struct Keyed {
-    /// 11 KB: boxed, so that a peer takes that once and not three times.
-    tunnel: Box<Tunnel>,
-    psk: Secret,
-}
-
-impl Keyed {
-    fn index(&self) -> Index {
-        Index(self.tunnel.id())
-    }
+/// An initiation that waits for its answer.
+struct Pending {
+    index: Index,
+    noise: Initiator,
 }
 
 impl fmt::Debug for Sessions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sessions")
             .field("peer", &self.peer)
-            .field("handshake_at", &self.handshake_at)
+            .field("handshake_at", &self.handshake_at())
             .finish_non_exhaustive()
     }
 }
@@ -50,226 +50,221 @@ impl fmt::Debug for Sessions {
 impl Sessions {
     /// None for a public key that no honest peer has.
     pub fn new(
-        interface: &mut Interface,
+        interface: &Interface,
         peer: PublicKey,
         psk: Secret,
+        cipher: Cipher,
         keepalive: Duration,
         now: Instant,
     ) -> Option<Self> {
-        let tunnel = Box::new(interface.new_tunnel(peer, &psk, keepalive, now)?);
-        Some(Self {
+        interface.keys.agrees_with(&peer).then(|| Self {
             peer,
-            keepalive,
-            current: Keyed { tunnel, psk },
-            next: None,
-            retired: None,
-            next_has_answered: false,
-            handshake_at: None,
+            psks: Psks::new(psk, cipher),
+            ring: KeyRing::default(),
+            pending: None,
+            macs: MacWriter::new(&peer),
+            timers: Timers::new(keepalive, now),
+            stamp: [0; 12],
+            peer_stamp: [0; 12],
+            peer_initiated_at: None,
+            has_new_handshake: false,
         })
     }
 
-    /// Nothing happens when it is the PSK that stands already.
-    pub fn replace_psk(&mut self, interface: &mut Interface, psk: Secret, keepalive: Duration, now: Instant) {
-        let newest = self.next.as_ref().unwrap_or(&self.current);
-        if newest.psk == psk && self.keepalive == keepalive {
-            return;
-        }
-        self.keepalive = keepalive;
-        // The key was fine when the peer was added, so it is now.
-        let Some(tunnel) = interface.new_tunnel(self.peer, &psk, keepalive, now) else {
-            return;
-        };
-        let keyed = Keyed { tunnel: Box::new(tunnel), psk };
-        self.next_has_answered = false;
-        if self.current.tunnel.time_since_last_handshake(now).is_some() {
-            self.next = Some(keyed);
-        } else {
-            self.next = None;
-            self.current = keyed;
+    /// The session goes on carrying data until a handshake has confirmed the new PSK. An initiation that was sent
+    /// already is sent anew, as the peer may have answered it with the old PSK.
+    pub fn replace_psk(&mut self, psk: Secret, cipher: Cipher, keepalive: Duration, now: Instant) {
+        self.timers.set_persistent_keepalive(keepalive, now);
+        if self.psks.replace(psk, cipher) && self.pending.take().is_some() {
+            self.timers.restart_initiation(now);
         }
     }
 
     /// By which of our indices the peer may address us.
     pub fn indices(&self) -> impl Iterator<Item = Index> + '_ {
-        let retired = self.retired.as_ref().map(|(keyed, _)| keyed);
-        [Some(&self.current), self.next.as_ref(), retired].into_iter().flatten().map(Keyed::index)
+        self.ring.indices().chain(self.pending.as_ref().map(|pending| pending.index))
     }
 
     /// When the session in use was agreed.
     pub fn handshake_at(&self) -> Option<Instant> {
-        self.handshake_at
+        self.ring.current().map(Session::made_at)
     }
 
     /// The initiation to send, unless one is on its way already.
-    pub fn initiate(&mut self, now: Instant) -> Option<Datagram> {
-        self.newest().tunnel.initiate_handshake(now)
+    pub fn initiate(&mut self, interface: &Interface, draw: Draw, now: Instant) -> Option<Vec<u8>> {
+        if self.timers.is_initiating() && self.pending.is_some() {
+            return None;
+        }
+        self.begin(interface, draw, now)
     }
 
-    /// None when there is no session to send with.
-    pub fn seal(&mut self, now: Instant) -> Option<Seal> {
-        self.current.tunnel.begin_encapsulate(now).ok().map(Seal)
+    /// Counters for that many packets; None when there is no session to send with.
+    pub fn seal(&mut self, packets: usize, bytes: usize, mtu: usize, now: Instant) -> Option<Seals> {
+        let session = self.ring.current_mut()?;
+        let seals = session.seal(packets, bytes, mtu, now);
+        if seals.is_none() || session.wants_rekey_after_send(now) {
+            self.timers.want_rekey(now);
+        }
+        if seals.is_some() {
+            self.timers.sent_data(now);
+        }
+        seals
     }
 
     /// The response to send back.
     pub fn handle_initiation(
         &mut self,
-        message: sanstun::HandshakeInitiation,
+        initiation: Initiation,
+        draw: Draw,
         now: Instant,
-    ) -> Result<Datagram, DropReason> {
-        let next_answers = self.next.is_some() && !self.next_has_answered;
-        let keyed = match &mut self.next {
-            Some(next) if next_answers => next,
-            _ => &mut self.current,
-        };
-        let response = keyed.tunnel.handle_handshake_initiation(message, now).map_err(refused)?;
-        self.next_has_answered = next_answers;
-        Ok(response)
+    ) -> Result<Vec<u8>, DropReason> {
+        if initiation.stamp <= self.peer_stamp {
+            return Err(DropReason::WireguardReplay);
+        }
+        self.peer_stamp = initiation.stamp;
+        let is_flood = |at: Instant| now.duration_since(at) < MIN_INITIATION_INTERVAL;
+        if self.peer_initiated_at.is_some_and(is_flood) {
+            return Err(DropReason::WireguardRefused);
+        }
+        self.peer_initiated_at = Some(now);
+        let epoch = self.psks.answer();
+        let (keys, noise) = initiation.noise.finish(&epoch.psk).map_err(|_| DropReason::WireguardRefused)?;
+        let parties = Parties { own: draw.index, peer: initiation.sender, is_initiator: false };
+        self.ring.add_answered(Session::new(&parties, &keys, epoch.cipher, epoch.number, now));
+        self.timers.made_session(now);
+        self.timers.sent(now);
+        Ok(self.macs.write(message::response(draw.index, initiation.sender, &noise), now))
     }
 
     /// The keepalive that confirms the session to the peer.
     pub fn handle_response(
         &mut self,
         index: Index,
-        message: sanstun::HandshakeResponse,
+        response: &Response,
         now: Instant,
-    ) -> Result<Datagram, DropReason> {
-        let keyed = self.at(index).ok_or(DropReason::WireguardRefused)?;
-        let confirmation = keyed.tunnel.handle_handshake_response(message, now).map_err(refused)?;
-        self.promote(index, now);
-        Ok(confirmation)
+    ) -> Result<Vec<u8>, DropReason> {
+        let refused = DropReason::WireguardRefused;
+        let pending = self.pending.as_deref_mut().filter(|pending| pending.index == index).ok_or(refused)?;
+        // The old PSK only if the peer cannot be reached otherwise: it may be the one that was changed last.
+        let has_session = self.ring.current().is_some_and(|current| now < current.opens_until());
+        let older = self.psks.older().filter(|_| !has_session);
+        let (keys, epoch) = read(&mut pending.noise, self.psks.newest(), response)
+            .or_else(|| read(&mut pending.noise, older?, response))
+            .ok_or(refused)?;
+        self.pending = None;
+        let parties = Parties { own: index, peer: response.sender, is_initiator: true };
+        self.ring.add_initiated(Session::new(&parties, &keys, epoch.cipher, epoch.number, now), now);
+        self.timers.made_session(now);
+        self.timers.received(now);
+        self.complete_handshake(epoch.number);
+        self.keepalive(now).ok_or(refused)
     }
 
-    pub fn handle_cookie(
-        &mut self,
-        index: Index,
-        message: sanstun::CookieReply,
-        now: Instant,
-    ) -> Result<(), DropReason> {
-        let keyed = self.at(index).ok_or(DropReason::WireguardRefused)?;
-        keyed.tunnel.handle_cookie_reply(message, now).map_err(refused)
+    pub fn handle_cookie(&mut self, cookie: &Cookie, now: Instant) -> Result<(), DropReason> {
+        match self.macs.handle_cookie(&cookie.nonce, &cookie.sealed, now) {
+            true => Ok(()),
+            false => Err(DropReason::WireguardRefused),
+        }
     }
 
-    pub fn open(
-        &mut self,
-        index: Index,
-        data: sanstun::TransportData,
-        now: Instant,
-    ) -> Result<Open, DropReason> {
-        let keyed = self.at(index).ok_or(DropReason::WireguardRefused)?;
-        let pending = keyed.tunnel.begin_decapsulate(data, now).map_err(refused)?;
-        Ok(Open { index, pending })
+    pub fn open(&mut self, index: Index, counter: u64, now: Instant) -> Result<Open, DropReason> {
+        self.ring.find(index).ok_or(DropReason::NoSession)?.open(counter, now)
     }
 
     /// Length of the packet with its padding; None for a keepalive.
-    pub fn accept(&mut self, opened: Opened, now: Instant) -> Result<Option<usize>, DropReason> {
-        let keyed = self.at(opened.index).ok_or(DropReason::WireguardRefused)?;
-        let committed = keyed.tunnel.commit_decapsulate(opened.decrypted, now).map_err(refused)?;
-        self.promote(opened.index, now);
-        Ok(packet_bytes(&committed))
+    pub fn accept(&mut self, opened: &Opened, now: Instant) -> Result<Option<usize>, DropReason> {
+        let session = self.ring.find(opened.index()).ok_or(DropReason::NoSession)?;
+        let bytes = session.accept(opened, now)?;
+        let epoch = session.epoch;
+        let wants_rekey = session.wants_rekey_after_receipt(now);
+        if self.ring.confirm(opened.index(), now) {
+            self.complete_handshake(epoch);
+        } else if wants_rekey {
+            self.timers.want_rekey(now);
+        }
+        if bytes == 0 {
+            self.timers.received(now);
+            return Ok(None);
+        }
+        self.timers.received_data(now);
+        Ok(Some(bytes))
     }
 
     /// Whether a handshake was completed since the last call.
-    pub fn take_new_handshake(&mut self, now: Instant) -> bool {
-        let Some(since) = self.current.tunnel.time_since_last_handshake(now) else {
-            return false;
-        };
-        let handshake_at = now.checked_sub(since);
-        if handshake_at <= self.handshake_at {
-            return false;
-        }
-        self.handshake_at = handshake_at;
-        true
+    pub fn take_new_handshake(&mut self) -> bool {
+        std::mem::take(&mut self.has_new_handshake)
     }
 
-    /// What is due, as datagrams to send. Returns true when the peer did not answer for so long that its
-    /// session and whatever waits for one are given up.
+    /// What is due, as datagrams to send. Returns true when the peer did not answer for so long that whatever
+    /// waits for a session is given up.
     pub fn handle_timeout(
         &mut self,
-        interface: &mut Interface,
+        interface: &Interface,
+        draw: Draw,
         now: Instant,
-        mut send: impl FnMut(Datagram),
+        mut send: impl FnMut(Vec<u8>),
     ) -> bool {
-        self.retired.take_if(|(_, until)| now >= *until);
-        if let Some(next) = &mut self.next {
-            next.tunnel.handle_timeout(now);
-            while let Some(event) = next.tunnel.poll_event() {
-                if let Event::SendHandshakeInitiation(datagram) | Event::SendKeepalive(datagram) = event {
-                    send(datagram);
+        self.ring.drop_expired(now);
+        let mut draw = Some(draw);
+        let mut gave_up = false;
+        while let Some(due) = self.timers.poll(now) {
+            let keepalive = if due == Due::Keepalive { self.keepalive(now) } else { None };
+            match due {
+                Due::Keepalive if keepalive.is_some() => keepalive.into_iter().for_each(&mut send),
+                Due::Keepalive | Due::Initiation => {
+                    let draw = draw.take_if(|_| !self.timers.is_initiating());
+                    let initiation = draw.and_then(|draw| self.begin(interface, draw, now));
+                    initiation.into_iter().for_each(&mut send);
+                }
+                Due::GiveUp => {
+                    self.pending = None;
+                    gave_up = true;
+                }
+                Due::Forget => {
+                    self.ring = KeyRing::default();
+                    self.psks.forget_older();
                 }
             }
-            if next.tunnel.is_expired() {
-                self.renew_next(interface, now);
-            }
         }
-        self.current.tunnel.handle_timeout(now);
-        while let Some(event) = self.current.tunnel.poll_event() {
-            match event {
-                Event::SendKeepalive(datagram) => send(datagram),
-                Event::SendHandshakeInitiation(old_psk) => match &mut self.next {
-                    None => send(old_psk),
-                    Some(next) => {
-                        if let Some(new_psk) = next.tunnel.initiate_handshake(now) {
-                            send(new_psk);
-                        }
-                    }
-                },
-                Event::Established { .. } | Event::ConnectionExpired => {}
-            }
-        }
-        if !self.current.tunnel.is_expired() {
-            return false;
-        }
-        self.renew_current(interface, now);
-        if !self.keepalive.is_zero()
-            && let Some(datagram) = self.initiate(now)
-        {
-            send(datagram);
-        }
-        true
+        gave_up
     }
 
     pub fn next_timeout(&self) -> Option<Instant> {
-        let next = self.next.as_ref().and_then(|next| next.tunnel.poll_timeout());
-        let retired = self.retired.as_ref().map(|(_, until)| *until);
-        let current = self.current.tunnel.poll_timeout();
-        [current, next, retired].into_iter().flatten().min()
+        [self.timers.next_timeout(), self.ring.next_timeout()].into_iter().flatten().min()
     }
 
-    fn newest(&mut self) -> &mut Keyed {
-        self.next.as_mut().unwrap_or(&mut self.current)
+    fn begin(&mut self, interface: &Interface, draw: Draw, now: Instant) -> Option<Vec<u8>> {
+        self.stamp = interface.stamp(&self.stamp, now);
+        let (noise, message) = Initiator::begin(&interface.keys, &self.peer, draw.seed, &self.stamp).ok()?;
+        self.pending = Some(Box::new(Pending { index: draw.index, noise }));
+        self.timers.sent_initiation(draw.jitter, now);
+        Some(self.macs.write(message::initiation(draw.index, &message), now))
     }
 
-    fn at(&mut self, index: Index) -> Option<&mut Keyed> {
-        let retired = self.retired.as_mut().map(|(keyed, _)| keyed);
-        [Some(&mut self.current), self.next.as_mut(), retired]
-            .into_iter()
-            .flatten()
-            .find(|keyed| keyed.index() == index)
-    }
-
-    /// The new PSK's handshake is done: it carries the data from now on.
-    fn promote(&mut self, index: Index, now: Instant) {
-        if let Some(next) = self.next.take_if(|next| next.index() == index) {
-            let old = std::mem::replace(&mut self.current, next);
-            self.retired = Some((old, now + RETIRED_TIME));
-            self.next_has_answered = false;
+    fn complete_handshake(&mut self, epoch: u32) {
+        self.psks.confirm(epoch);
+        self.has_new_handshake = true;
+        if epoch == self.psks.newest().number {
+            self.pending = None;
+        }
+        if self.pending.is_none() {
+            self.timers.stop_initiating();
         }
     }
 
-    fn renew_next(&mut self, interface: &mut Interface, now: Instant) {
-        if let Some(next) = &mut self.next
-            && let Some(tunnel) = interface.new_tunnel(self.peer, &next.psk, self.keepalive, now)
-        {
-            *next.tunnel = tunnel;
+    fn keepalive(&mut self, now: Instant) -> Option<Vec<u8>> {
+        let mut datagram = vec![0; HEADER_BYTES + TAG_BYTES];
+        let session = self.ring.current_mut()?;
+        session.seal(1, 0, 0, now)?.seal(&[], &mut datagram)?;
+        if session.wants_rekey_after_send(now) {
+            self.timers.want_rekey(now);
         }
+        self.timers.sent(now);
+        Some(datagram)
     }
+}
 
-    /// An expired tunnel never works again; the PSK stays.
-    fn renew_current(&mut self, interface: &mut Interface, now: Instant) {
-        if let Some(next) = self.next.take() {
-            self.current = next;
-        } else if let Some(tunnel) = interface.new_tunnel(self.peer, &self.current.psk, self.keepalive, now) {
-            *self.current.tunnel = tunnel;
-        }
-    }
+fn read(noise: &mut Initiator, epoch: &Epoch, response: &Response) -> Option<(TransportKeys, Epoch)> {
+    let keys = noise.finish(&epoch.psk, &response.noise).ok()?;
+    Some((keys, epoch.clone()))
 }

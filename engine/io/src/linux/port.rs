@@ -3,6 +3,7 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::ops::Range;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -51,13 +52,20 @@ impl Received {
         }
     }
 
-    pub(crate) const CAPACITY_BYTES: usize = RECEIVE_BATCH * RECEIVE_BYTES;
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
 
-    pub(crate) fn datagrams(&self) -> impl Iterator<Item = (SocketAddr, &[u8])> {
-        let received = self.buffers.chunks_exact(RECEIVE_BYTES).zip(&self.messages[..self.count]);
-        received.flat_map(|(buffer, (length, size, source))| {
-            buffer[..*length].chunks((*size).max(1)).map(move |datagram| (*source, datagram))
-        })
+    /// The datagrams of one message: from whom, where they lie in the arena, and the length of each but the last.
+    pub(crate) fn message(&self, number: usize) -> (SocketAddr, Range<usize>, usize) {
+        let (length, size, source) = self.messages[number];
+        let start = number * RECEIVE_BYTES;
+        (source, start..start + length, size.max(1))
+    }
+
+    /// All messages, to be opened in place.
+    pub(crate) fn arena(&mut self) -> &mut [u8] {
+        &mut self.buffers
     }
 }
 

@@ -1,0 +1,74 @@
+use std::time::Instant;
+
+use super::Index;
+use super::session::Session;
+
+/// The sessions with one peer: the one in use, the one before it, and one that the peer has not used yet.
+#[derive(Default)]
+pub(super) struct KeyRing {
+    previous: Option<Box<Session>>,
+    current: Option<Box<Session>>,
+    next: Option<Box<Session>>,
+}
+
+impl KeyRing {
+    pub(super) fn indices(&self) -> impl Iterator<Item = Index> + '_ {
+        [&self.previous, &self.current, &self.next].into_iter().flatten().map(|session| session.index)
+    }
+
+    pub(super) fn current(&self) -> Option<&Session> {
+        self.current.as_deref()
+    }
+
+    pub(super) fn current_mut(&mut self) -> Option<&mut Session> {
+        self.current.as_deref_mut()
+    }
+
+    pub(super) fn find(&mut self, index: Index) -> Option<&mut Session> {
+        let sessions = [&mut self.previous, &mut self.current, &mut self.next];
+        sessions.into_iter().flatten().map(Box::as_mut).find(|session| session.index == index)
+    }
+
+    /// We began it, so the peer has the keys already.
+    pub(super) fn add_initiated(&mut self, session: Session, now: Instant) {
+        let old = self.next.take().or(self.current.take());
+        self.replace_current(Box::new(session), old, now);
+    }
+
+    /// The peer began it; it is used when the peer has used it.
+    pub(super) fn add_answered(&mut self, session: Session) {
+        self.next = Some(Box::new(session));
+    }
+
+    /// Whether the session is now in use and was not before.
+    pub(super) fn confirm(&mut self, index: Index, now: Instant) -> bool {
+        let Some(next) = self.next.take_if(|next| next.index == index) else {
+            return false;
+        };
+        let old = self.current.take();
+        self.replace_current(next, old, now);
+        true
+    }
+
+    /// Erases what opens nothing any more.
+    pub(super) fn drop_expired(&mut self, now: Instant) {
+        for session in [&mut self.previous, &mut self.next] {
+            session.take_if(|session| now >= session.opens_until());
+        }
+    }
+
+    pub(super) fn next_timeout(&self) -> Option<Instant> {
+        let expiring = [&self.previous, &self.next].into_iter().flatten();
+        expiring.map(|session| session.opens_until()).min()
+    }
+
+    fn replace_current(&mut self, session: Box<Session>, mut old: Option<Box<Session>>, now: Instant) {
+        if let Some(old) = &mut old
+            && old.epoch != session.epoch
+        {
+            old.retire(now);
+        }
+        self.previous = old;
+        self.current = Some(session);
+    }
+}
