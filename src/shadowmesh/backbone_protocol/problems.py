@@ -28,7 +28,6 @@ class Problem(Enum):
     TOKEN_MISSING = ("token-missing", 401, "The request needs a bearer token")
     TOKEN_INVALID = ("token-invalid", 401, "The token is not one that this backbone made")
     TOKEN_EXPIRED = ("token-expired", 401, "The token has expired: log in again")
-    TOKEN_NOT_YOURS = ("token-not-yours", 401, "The token belongs to another key")
     RENEWAL_OVER = ("renewal-over", 401, "Seven days of renewals are over: log in again")
     PROOF_MISSING = ("proof-missing", 401, "The request needs a proof of possession")
     PROOF_INVALID = ("proof-invalid", 401, "The proof of possession does not fit the token and the request")

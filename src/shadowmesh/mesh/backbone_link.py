@@ -48,7 +48,6 @@ _LOG_IN_AGAIN = frozenset(
         Problem.TOKEN_MISSING,
         Problem.TOKEN_INVALID,
         Problem.TOKEN_EXPIRED,
-        Problem.TOKEN_NOT_YOURS,
         Problem.RENEWAL_OVER,
         Problem.PROOF_MISSING,
         Problem.PROOF_INVALID,
