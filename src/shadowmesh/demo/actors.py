@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,22 +86,19 @@ class LightNode:
         """Returns when the daemon answers. Raises LabError with the end of its log when it does not."""
         process = self.start(*options)
         deadline = time.monotonic() + START_TIMEOUT_S
-        while not (self.home / "control.sock").exists() or self.try_command("status") is None:
+        while not (self.home / "control.sock").exists() or not self.answers():
             if process.returncode is not None or time.monotonic() > deadline:
                 raise LabError(f"{self.host.name}'s daemon did not start\n{process.tail()}")
             time.sleep(_POLL_S)
 
     def command(self, *words: str, timeout_s: float = 45.0) -> dict[str, Any]:
         """A command of `shadowmesh` with --json, and its answer. Raises CommandError when it fails."""
-        result = self.host.run([*SHADOWMESH, "--home", str(self.home), *words, "--json"], timeout_s=timeout_s)
-        document: dict[str, Any] = json.loads(result.stdout)
+        document: dict[str, Any] = json.loads(self._run(words, timeout_s=timeout_s, check=True).stdout)
         return document
 
-    def try_command(self, *words: str) -> dict[str, Any] | None:
-        """As `command`, but None when it fails."""
-        command = [*SHADOWMESH, "--home", str(self.home), *words, "--json"]
-        result = self.host.run(command, check=False)
-        return json.loads(result.stdout) if result.returncode == 0 else None
+    def answers(self) -> bool:
+        """Whether a daemon runs that can be asked."""
+        return self._run(("status",), timeout_s=START_TIMEOUT_S, check=False).returncode == 0
 
     def trust(self, other: LightNode) -> None:
         self.command("peers", "trust", other.fingerprint, "--name", other.host.name)
@@ -126,3 +125,7 @@ class LightNode:
         )
         times = sorted(float(part.split("=")[1]) for part in result.stdout.split() if part.startswith("time="))
         return times[len(times) // 2]
+
+    def _run(self, words: Sequence[str], *, timeout_s: float, check: bool) -> subprocess.CompletedProcess[str]:
+        command = [*SHADOWMESH, *words, "--home", str(self.home), "--json"]
+        return self.host.run(command, timeout_s=timeout_s, check=check)

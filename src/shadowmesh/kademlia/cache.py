@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from shadowmesh.identity.names import PeerID
-from shadowmesh.records.cache_entry import CACHE_ENTRY_BYTES, CacheEntry
-from shadowmesh.wire.errors import DecodeError
+from shadowmesh.records.cache_entry import CacheEntry
 
 MAX_CACHE_ENTRIES = 100  # 9.6 KB: what a founding requirement allows, and more peers than most people have
 PUBLIC_ENTRIES_KEPT = 20  # one k-bucket: enough to enter the DHT when every backbone node is gone
@@ -95,30 +94,3 @@ class PeerCache:
 def _is_bootstrap(entry: CacheEntry) -> bool:
     """A PUBLIC node whose address is known: a way into the DHT when nobody else answers."""
     return bool(entry.capabilities & PUBLIC_BIT) and entry.endpoint is not None
-
-
-def encode_entries(entries: Iterable[CacheEntry]) -> bytes:
-    """The cache file: n x 96 bytes, nothing else."""
-    return b"".join(entry.encode() for entry in entries)
-
-
-def decode_entries(data: bytes) -> tuple[CacheEntry, ...]:
-    """Leaves out a damaged tail: a last entry that is cut short or illegal.
-
-    Raises DecodeError for what no crash explains: an illegal entry before the last, a peer twice, too many.
-    """
-    count = len(data) // CACHE_ENTRY_BYTES
-    if count > MAX_CACHE_ENTRIES:
-        raise DecodeError(f"cache: {count} entries, at most {MAX_CACHE_ENTRIES} allowed")
-    entries: dict[PeerID, CacheEntry] = {}
-    for index in range(count):
-        try:
-            entry = CacheEntry.decode(data[index * CACHE_ENTRY_BYTES : (index + 1) * CACHE_ENTRY_BYTES])
-        except DecodeError:
-            if index == count - 1:
-                break
-            raise
-        if entry.fingerprint.peer_id in entries:
-            raise DecodeError("cache: a peer twice")
-        entries[entry.fingerprint.peer_id] = entry
-    return tuple(entries.values())

@@ -1,8 +1,4 @@
-import contextlib
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from shadowmesh.identity.names import Fingerprint, PeerID
 from shadowmesh.kademlia.cache import (
@@ -12,12 +8,9 @@ from shadowmesh.kademlia.cache import (
     CacheFull,
     EvictionReason,
     PeerCache,
-    decode_entries,
-    encode_entries,
 )
-from shadowmesh.records.cache_entry import CACHE_ENTRY_BYTES, CacheEntry
+from shadowmesh.records.cache_entry import CacheEntry
 from shadowmesh.wire.endpoint import Endpoint
-from shadowmesh.wire.errors import DecodeError
 
 NOBODY: frozenset[PeerID] = frozenset()
 SOMEWHERE = Endpoint.of("198.18.0.1", 41641)
@@ -90,49 +83,6 @@ def test_of_many_public_nodes_the_worst_makes_room() -> None:
     eviction = cache.put(entry(500), NOBODY)
     assert eviction is not None
     assert eviction.peer in {peer(number) for number in range(PUBLIC_ENTRIES_KEPT + 1)}
-
-
-@given(st.lists(st.integers(0, 1000), unique=True, max_size=MAX_CACHE_ENTRIES))
-def test_the_file_is_96_bytes_an_entry_and_reads_back(numbers: list[int]) -> None:
-    entries = tuple(entry(number, endpoint=SOMEWHERE, last_ok_at=number) for number in numbers)
-    data = encode_entries(entries)
-    assert len(data) == CACHE_ENTRY_BYTES * len(entries)
-    assert decode_entries(data) == entries
-
-
-@given(st.integers(0, 5 * CACHE_ENTRY_BYTES))
-def test_a_file_that_was_cut_short_keeps_what_is_whole(length: int) -> None:
-    data = encode_entries(entry(number) for number in range(5))
-    assert decode_entries(data[:length]) == tuple(entry(number) for number in range(length // CACHE_ENTRY_BYTES))
-
-
-def test_an_illegal_last_entry_is_left_out() -> None:
-    data = bytearray(encode_entries([entry(1), entry(2)]))
-    data[-1] = 1
-    assert decode_entries(bytes(data)) == (entry(1),)
-
-
-def test_an_illegal_entry_before_the_last_is_refused() -> None:
-    data = bytearray(encode_entries([entry(1), entry(2)]))
-    data[CACHE_ENTRY_BYTES - 1] = 1
-    with pytest.raises(DecodeError):
-        decode_entries(bytes(data))
-
-
-def test_a_peer_twice_is_refused() -> None:
-    with pytest.raises(DecodeError, match="twice"):
-        decode_entries(encode_entries([entry(1), entry(1)]))
-
-
-def test_more_than_a_hundred_entries_are_refused() -> None:
-    with pytest.raises(DecodeError, match="at most 100"):
-        decode_entries(encode_entries(entry(number) for number in range(MAX_CACHE_ENTRIES + 1)))
-
-
-@given(st.binary(max_size=400))
-def test_random_bytes_are_read_or_refused(data: bytes) -> None:
-    with contextlib.suppress(DecodeError):
-        decode_entries(data)
 
 
 def full_cache(special: dict[int, dict[str, object]]) -> PeerCache:
