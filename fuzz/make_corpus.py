@@ -95,7 +95,7 @@ def session_messages() -> None:
     write("session_ratchet", [bytes.fromhex(first[step]) for step in ("offer", "confirm")])
     write("session_cookie_reply", [bytes.fromhex(vectors["cookie_reply"]["datagram"])])
     write("session_message1", [bytes.fromhex(vectors["message1"]["message"])])
-    claim = Claim(bytes(8), 7, bytes(32))
+    claim = Claim(bytes(8), 7, bytes(32), 8)
     write("session_message2_head", [Message2Head(bytes(8), bytes(32), bytes(1568)).encode()])
     write("session_responder_proof", [ResponderProof(claim, bytes(4627)).encode()])
     proofs = [InitiatorProof(_ALICE.peer_id, claim, bytes(4627), record) for record in (b"", bytes(99))]

@@ -35,8 +35,8 @@ class SimEngine:
         self.paths.pop(removal.wireguard_key, None)
 
     def would_pass(self, other: SimEngine) -> bool:
-        """Both have the other, with one PSK, and one of them begins."""
+        """Both have the other, with one PSK and one cipher, and one of them begins."""
         mine, theirs = self.peers.get(other.public_key), other.peers.get(self.public_key)
-        if mine is None or theirs is None or mine.psk != theirs.psk:
+        if mine is None or theirs is None or (mine.psk, mine.cipher) != (theirs.psk, theirs.cipher):
             return False
         return mine.initiate or theirs.initiate

@@ -7,6 +7,8 @@ from tests.sim.host import Host
 from tests.sim.world import World
 
 from shadowmesh.mesh.outputs import InstallPeer, PeerDisconnected
+from shadowmesh.records.peer_record import Capability
+from shadowmesh.session.cipher import Cipher
 
 HOUR_S = 3600.0
 
@@ -17,6 +19,15 @@ def test_a_session_in_use_gets_a_new_psk_every_two_minutes() -> None:
     assert world.would_pass(alice, bob)
     assert psks(alice) == psks(bob)
     assert len(set(psks(alice))) == len(psks(alice)) == 30
+
+
+@pytest.mark.parametrize("cipher", Cipher)
+def test_a_new_psk_is_for_the_cipher_of_its_session(cipher: Cipher) -> None:
+    world, alice, bob = connected(capabilities=Capability.AES_256_GCM if cipher is Cipher.AES_256_GCM else 0)
+    use(world, alice, bob, 250)
+    installed = [output for output in alice.outputs + bob.outputs if isinstance(output, InstallPeer)]
+    assert [output.cipher for output in installed] == [cipher] * 6
+    assert [peer.cipher for host in (alice, bob) for peer in host.machine.peers()] == [cipher] * 2
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -62,9 +73,9 @@ def test_a_ratchet_goes_on_when_a_node_changes_its_network() -> None:
     assert len(psks(alice)) == 4
 
 
-def connected(seed: int = 1) -> tuple[World, Host, Host]:
+def connected(seed: int = 1, *, capabilities: int = 0) -> tuple[World, Host, Host]:
     world = World(seed)
-    alice, bob = world.pair()
+    alice, bob = world.pair(capabilities)
     alice.start()
     bob.start()
     world.run_until(lambda: world.would_pass(alice, bob), limit_s=3)

@@ -47,7 +47,14 @@ class World:
     def wall(self) -> float:
         return WALL_START + self.timeline.now - START
 
-    def host(self, name: str, *, mode: Mode = Mode.PRIVATE, pins: Iterable[SimBackbone] | None = None) -> Host:
+    def host(
+        self,
+        name: str,
+        *,
+        mode: Mode = Mode.PRIVATE,
+        capabilities: int = 0,
+        pins: Iterable[SimBackbone] | None = None,
+    ) -> Host:
         """Not started yet. `pins`: the first backbone node unless given."""
         pinned = self.backbones[:1] if pins is None else list(pins)
         index = len(self.hosts) + 1
@@ -55,7 +62,7 @@ class World:
             name,
             identity_number(index),
             f"198.18.{index // 250}.{index % 250 + 1}",
-            config=MeshConfig(tuple(backbone.pin for backbone in pinned), mode),
+            config=MeshConfig(tuple(backbone.pin for backbone in pinned), mode, capabilities=capabilities),
             timeline=self.timeline,
             network=self.network,
             backbones={backbone.url: backbone for backbone in self.backbones},
@@ -66,9 +73,9 @@ class World:
         self.hosts[name] = host
         return host
 
-    def pair(self) -> tuple[Host, Host]:
+    def pair(self, capabilities: int = 0) -> tuple[Host, Host]:
         """Two hosts that trust each other, not started yet."""
-        alice, bob = self.host("alice"), self.host("bob")
+        alice, bob = (self.host(name, capabilities=capabilities) for name in ("alice", "bob"))
         alice.trust(bob)
         bob.trust(alice)
         return alice, bob

@@ -10,6 +10,7 @@ import msgspec
 from shadowmesh.control import schema
 
 _MIN_TABLE_GAP = 2
+_CIPHERS = {"chacha20poly1305": "ChaCha20", "aes256gcm": "AES-256"}
 
 
 def identity(document: schema.IdentityDocument) -> str:
@@ -146,7 +147,8 @@ def _peers(peers: Sequence[schema.Peer]) -> list[str]:
     if not peers:
         return ["No peer is trusted. Add one: shadowmesh peers trust FINGERPRINT --name NAME"]
     return _table(
-        ["PEER", "ADDRESS", "STATE", "PATH", "PROBE", "RECEIVED", "SENT", "HANDSHAKE"], [_peer(peer) for peer in peers]
+        ["PEER", "ADDRESS", "STATE", "PATH", "PROBE", "RECEIVED", "SENT", "HANDSHAKE", "CIPHER"],
+        [_peer(peer) for peer in peers],
     )
 
 
@@ -163,6 +165,7 @@ def _peer(peer: schema.Peer) -> list[str]:
         byte_count(peer.rx_bytes),
         byte_count(peer.tx_bytes),
         "-" if peer.handshake_age_s is None else f"{duration(peer.handshake_age_s)} ago",
+        "-" if peer.cipher is None else _CIPHERS[peer.cipher],
     ]
 
 

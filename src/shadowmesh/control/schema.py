@@ -23,6 +23,7 @@ MAX_PING_TIMEOUT_S = 60.0
 ModeName = Literal["private", "public"]
 LinkStateName = Literal["offline", "logging in", "online"]
 PeerStateName = Literal["idle", "looking up", "connecting", "connected", "unreachable"]
+CipherName = Literal["chacha20poly1305", "aes256gcm"]
 SourceName = Literal["cache", "backbone", ""]
 PeerText = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 """A trusted name, a PeerID, a fingerprint or an overlay address, as a person writes it."""
@@ -85,6 +86,7 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True):
     rtt_s: float | None  # of the last probe that came back
     probe_age_s: float | None  # how long ago that was
     handshake_s: float | None  # how long the post-quantum exchange of this session took
+    cipher: CipherName | None  # of its packets
     rx_bytes: int
     tx_bytes: int
     handshake_age_s: float | None  # of the last WireGuard handshake

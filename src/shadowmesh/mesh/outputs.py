@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from shadowmesh.backbone_protocol.updates import ClientMessage
 from shadowmesh.identity.names import Fingerprint, PeerID
 from shadowmesh.records.peer_record import SignedRecord
+from shadowmesh.session.cipher import Cipher
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.transmit import Transmit
 
@@ -22,6 +23,7 @@ class InstallPeer:
     path: Endpoint
     allowed_ips: tuple[str, ...]  # prefixes
     initiate: bool
+    cipher: Cipher
 
 
 @dataclass(frozen=True, slots=True)

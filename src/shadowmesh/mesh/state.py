@@ -8,6 +8,7 @@ from enum import Enum
 from shadowmesh.identity.names import Fingerprint, PeerID
 from shadowmesh.records.cache_entry import CacheEntry
 from shadowmesh.records.peer_record import Mode, SignedRecord
+from shadowmesh.session.cipher import Cipher
 from shadowmesh.wire.endpoint import Endpoint
 
 
@@ -70,6 +71,7 @@ class PeerStatus:
     rtt_s: float | None  # of the last probe that came back
     probed_at: float | None  # when that was, on the machine's clock
     handshake_s: float | None  # how long the post-quantum exchange of the present session took
+    cipher: Cipher | None  # of the packets
     wireguard_key: bytes | None  # set while connected
     reason: str  # why it is not connected, for a person
 

@@ -23,6 +23,7 @@ def peer_status(trusted: TrustedPeer, peer: Peer | None, tunnels: Tunnels) -> Pe
         rtt_s=None if path is None else path.rtt_s,
         probed_at=None if path is None else path.probed_at,
         handshake_s=None if path is None else tunnels.handshake_s(peer_id),
+        cipher=None if path is None else tunnels.cipher(peer_id),
         wireguard_key=tunnels.wireguard_key(peer_id),
         reason="" if peer is None else peer.reason,
     )

@@ -14,6 +14,7 @@ from shadowmesh.mesh.outputs import InstallPeer, Ponged, RemovePeer, SetPath
 from shadowmesh.mesh.ratchets import Ratchets
 from shadowmesh.paths.events import PathLost, PathMoved, PingDone
 from shadowmesh.paths.probes import PathProber, ProbeStatus
+from shadowmesh.session.cipher import Cipher
 from shadowmesh.session.events import Role, SessionEstablished
 from shadowmesh.session.ratchet import PskChanged
 from shadowmesh.session.ratchet_messages import is_ratchet_datagram
@@ -60,13 +61,14 @@ class _Tunnel:
     peer: PeerID
     wireguard_key: bytes
     role: Role
+    cipher: Cipher
     handshake_s: float
     renew_at: float
 
     def install(self, psk: bytes, path: Endpoint) -> InstallPeer:
         """The initiator begins WireGuard's handshake: when it has the PSK, the responder is ready."""
         prefix = f"{self.peer.overlay_address}/128"
-        return InstallPeer(self.wireguard_key, psk, path, (prefix,), self.role is Role.INITIATOR)
+        return InstallPeer(self.wireguard_key, psk, path, (prefix,), self.role is Role.INITIATOR, self.cipher)
 
 
 TunnelOutput = Transmit | InstallPeer | SetPath | RemovePeer | Ponged | TunnelLost | TunnelMoved | SessionOld
@@ -94,6 +96,10 @@ class Tunnels:
         """Raises KeyError."""
         return self._tunnels[peer].handshake_s
 
+    def cipher(self, peer: PeerID) -> Cipher:
+        """Raises KeyError."""
+        return self._tunnels[peer].cipher
+
     def status(self, peer: PeerID) -> ProbeStatus | None:
         return self._prober.status(peer)
 
@@ -106,7 +112,7 @@ class Tunnels:
         if before is not None and before.wireguard_key != key:
             self._forget(before)
         renew_at = now + SESSION_LIFETIME_S[session.role]
-        tunnel = _Tunnel(session.peer, key, session.role, session.took_s, renew_at)
+        tunnel = _Tunnel(session.peer, key, session.role, session.cipher, session.took_s, renew_at)
         self._tunnels[session.peer] = tunnel
         self._by_key[key] = session.peer
         self._out.append(tunnel.install(session.psk, session.endpoint))

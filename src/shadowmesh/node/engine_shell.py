@@ -23,6 +23,7 @@ from shadowmesh.mesh.outputs import InstallPeer, RemovePeer, SetPath
 from shadowmesh.node.backbone_link import Step
 from shadowmesh.node.errors import NodeFailed, PrivilegeMissing
 from shadowmesh.node.privileges import missing_tun_privilege
+from shadowmesh.records.peer_record import Capability
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.transmit import Transmit
 
@@ -51,8 +52,10 @@ class EngineShell:
             match order:
                 case Transmit(payload, destination):
                     self._send(payload, destination)
-                case InstallPeer(wireguard_key, psk, path, allowed_ips, initiate):
-                    self._engine.add_peer(wireguard_key, psk, path.pair, allowed_ips, initiate=initiate)
+                case InstallPeer(wireguard_key, psk, path, allowed_ips, initiate, cipher):
+                    self._engine.add_peer(
+                        wireguard_key, psk, path.pair, allowed_ips, initiate=initiate, cipher=cipher.value
+                    )
                 case SetPath(wireguard_key, path):
                     self._engine.set_path(wireguard_key, path.pair)
                 case RemovePeer(wireguard_key):
@@ -96,6 +99,11 @@ class EngineShell:
                 self._feed(lambda mesh, now: mesh.peer_roamed(key, path, now))
             case EngineFailed():
                 self._failed(event.reason)
+
+
+def engine_capabilities() -> Capability:
+    """What this host's packet engine adds to the node's record."""
+    return Capability.AES_256_GCM if Engine.has_aes else Capability(0)
 
 
 def open_engine(private_key: bytes, port: int, tun: str | None, address: str) -> Engine:

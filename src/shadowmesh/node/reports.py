@@ -11,6 +11,7 @@ from shadowmesh.identity.names import Fingerprint
 from shadowmesh.mesh.state import LinkState, LinkStatus, PeerStatus, TrustedPeer
 from shadowmesh.records.peer_record import Capability, Mode, SignedRecord
 from shadowmesh.records.region import Region
+from shadowmesh.session.cipher import Cipher
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ def peer(status: PeerStatus, traffic: Mapping[bytes, Traffic], now: float) -> sc
         rtt_s=status.rtt_s,
         probe_age_s=None if status.probed_at is None else max(0.0, now - status.probed_at),
         handshake_s=status.handshake_s,
+        cipher=None if status.cipher is None else _CIPHERS[status.cipher],
         rx_bytes=counted.rx_bytes,
         tx_bytes=counted.tx_bytes,
         handshake_age_s=counted.handshake_age_s,
@@ -91,6 +93,11 @@ def record_facts(signed: SignedRecord) -> schema.RecordFacts:
 def mode(value: Mode) -> schema.ModeName:
     return "public" if value is Mode.PUBLIC else "private"
 
+
+_CIPHERS: dict[Cipher, schema.CipherName] = {
+    Cipher.CHACHA20_POLY1305: "chacha20poly1305",
+    Cipher.AES_256_GCM: "aes256gcm",
+}
 
 _LINK_STATES: dict[LinkState, schema.LinkStateName] = {
     LinkState.OFFLINE: "offline",

@@ -10,6 +10,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 
 from shadowmesh._engine import Engine
 from shadowmesh.control import schema
@@ -17,13 +18,14 @@ from shadowmesh.control.home import Home
 from shadowmesh.identity.keys import Identity
 from shadowmesh.identity.names import OVERLAY_NETWORK, Fingerprint
 from shadowmesh.mesh.machine import Mesh
+from shadowmesh.mesh.state import MeshConfig
 from shadowmesh.node import control_server, reports
 from shadowmesh.node.backbone_client import BackboneClient
 from shadowmesh.node.backbone_http import BackboneHttp
 from shadowmesh.node.commands import Commands
 from shadowmesh.node.control_server import ControlServer
 from shadowmesh.node.daemon import Daemon
-from shadowmesh.node.engine_shell import open_engine
+from shadowmesh.node.engine_shell import engine_capabilities, open_engine
 from shadowmesh.node.errors import NodeFailed
 from shadowmesh.node.host_addresses import POLL_INTERVAL_S, host_addresses
 from shadowmesh.node.settings import Settings
@@ -41,9 +43,10 @@ async def run(home: Home, settings: Settings, identity: Identity, ready: Callabl
     `ready` is called when the engine runs and the control socket is open; the backbone may be out of reach still.
     """
     storage = Storage(home, _log.error)
+    config = replace(settings.mesh_config(), capabilities=engine_capabilities())
     mesh = Mesh(
         identity,
-        settings.mesh_config(),
+        config,
         storage.load(),
         entropy=os.urandom,
         wall_clock=time.time,
@@ -58,7 +61,7 @@ async def run(home: Home, settings: Settings, identity: Identity, ready: Callabl
                 f"{mesh.overlay_address}/{OVERLAY_NETWORK.prefixlen}",
             )
             try:
-                await _Node(settings, identity, storage, mesh, engine, listener).run(ready)
+                await _Node(settings, config, identity, storage, mesh, engine, listener).run(ready)
             finally:
                 engine.stop()
         finally:
@@ -72,6 +75,7 @@ class _Node:
     def __init__(
         self,
         settings: Settings,
+        config: MeshConfig,
         identity: Identity,
         storage: Storage,
         mesh: Mesh,
@@ -79,7 +83,7 @@ class _Node:
         listener: socket.socket,
     ) -> None:
         self._settings = settings
-        self._config = settings.mesh_config()
+        self._config = config
         self._identity = identity
         self._storage = storage
         self._mesh = mesh

@@ -5,6 +5,7 @@ from enum import Enum
 
 from shadowmesh.identity.names import PeerID
 from shadowmesh.records.peer_record import SignedRecord
+from shadowmesh.session.cipher import Cipher
 from shadowmesh.wire.endpoint import Endpoint
 
 
@@ -24,6 +25,7 @@ class SessionEstablished:
     endpoint: Endpoint  # where the exchange took place
     psk: bytes = field(repr=False)  # 32 bytes
     probe_key: bytes = field(repr=False)  # 32 bytes: authenticates path probes of this session
+    cipher: Cipher  # of the packets; the PSK is for no other
     took_s: float  # from the first message sent or received
 
 

@@ -31,6 +31,7 @@ from shadowmesh.session.messages import (
     NONCE_BYTES,
     WITH_RECORD,
     WITHOUT_RECORD,
+    Claim,
     Finished,
     InitiatorProof,
     Message1,
@@ -57,7 +58,7 @@ class _AwaitingMessage2:
 class _AwaitingMessage4:
     final: FinalKeys = field(repr=False)
     h4: bytes
-    wireguard_key: bytes
+    wireguard_key: bytes  # the peer's
     endpoint: Endpoint
     forms: list[CutMessage]  # of M3: the one to send now, then the one to turn to
     record_id: bytes  # of our own record that M3 names
@@ -155,7 +156,7 @@ class Attempt:
         proof = ResponderProof.decode(keys.open_sealed(keys.key2(shared_secret, h2), h2, sealed))
         self._verify(proof, h2)
         h3 = keys.extend(h2, sealed)
-        self._state = self._answer(head.cid, shared_secret, h3, proof.claim.wireguard_key, source)
+        self._state = self._answer(head.cid, shared_secret, h3, proof.claim, source)
         self._retransmissions = 0
         self._repairs = 0
         self._interval_s = RETRANSMIT_S
@@ -179,6 +180,7 @@ class Attempt:
             endpoint=state.endpoint,
             psk=state.final.psk,
             probe_key=state.final.probe_key,
+            cipher=state.final.cipher,
             took_s=now - self._began_at,
         )
 
@@ -221,12 +223,10 @@ class Attempt:
             raise Dropped(DropReason.BAD_SIGNATURE) from None
         self.peer.check_claim(proof.claim)
 
-    def _answer(
-        self, cid: bytes, shared_secret: bytes, h3: bytes, wireguard_key: bytes, source: Endpoint
-    ) -> _AwaitingMessage4:
+    def _answer(self, cid: bytes, shared_secret: bytes, h3: bytes, claim: Claim, source: Endpoint) -> _AwaitingMessage4:
         own = self._own
         statement = keys.initiator_statement(
-            h3, own.identity.fingerprint, self.peer.fingerprint, own.claim, wireguard_key
+            h3, own.identity.fingerprint, self.peer.fingerprint, own.claim, claim.wireguard_key
         )
         signature = own.identity.sign(statement, context=keys.INITIATOR_CONTEXT)
         bare = InitiatorProof(own.identity.peer_id, own.claim, signature)
@@ -235,8 +235,8 @@ class Attempt:
         if self.peer.informed_of == own.record.record_id:
             forms.insert(0, _seal_message3(cid, shared_secret, h3, WITHOUT_RECORD, bare))
         h4 = keys.extend(h3, bare.core)
-        final = FinalKeys.derive(shared_secret, h4, own.side, Side(self.peer.fingerprint, wireguard_key))
-        return _AwaitingMessage4(final, h4, wireguard_key, source, forms, own.record.record_id)
+        final = FinalKeys.derive(shared_secret, h4, own.side, Side(self.peer.fingerprint, claim))
+        return _AwaitingMessage4(final, h4, claim.wireguard_key, source, forms, own.record.record_id)
 
     def _spread(self) -> float:
         return jitter(self._entropy, 1.0, 1.0 + RETRANSMIT_JITTER)

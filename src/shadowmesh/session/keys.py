@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from shadowmesh.identity.keys import PublicIdentity
 from shadowmesh.identity.names import Fingerprint
+from shadowmesh.session.cipher import Cipher, agreed_cipher
 from shadowmesh.session.drops import Dropped
 from shadowmesh.session.events import DropReason
 from shadowmesh.session.fragments import SESSION_VERSION
@@ -29,7 +30,7 @@ INITIATOR_CONTEXT = b"shadowmesh/v1/session-init"
 PSK_EPOCH = 0
 
 _TRANSCRIPT_LABEL = b"shadowmesh/v1/session"
-_PSK_LABEL = b"shadowmesh/v1/psk"
+_PSK_LABEL = b"shadowmesh/v1/psk/"
 _PROBE_LABEL = b"shadowmesh/v1/probe"
 _VERSION_AND_SUITE = bytes([SESSION_VERSION]) + SUITE.to_bytes(2, "big")
 _NONCE = bytes(12)
@@ -62,10 +63,10 @@ def key3(shared_secret: bytes, h3: bytes, form: int) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """Who somebody is in the exchange: both names are in every key."""
+    """Who somebody is in the exchange, and what it signed of itself: both sides are in every key."""
 
     fingerprint: Fingerprint
-    wireguard_key: bytes
+    claim: Claim
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +75,21 @@ class FinalKeys:
     finished: bytes = field(repr=False)  # the MAC itself, 32 bytes
     psk: bytes = field(repr=False)
     probe_key: bytes = field(repr=False)
+    cipher: Cipher  # which the PSK is for, and no other
 
     @classmethod
     def derive(cls, shared_secret: bytes, h4: bytes, initiator: Side, responder: Side) -> FinalKeys:
         low, high = sorted((initiator, responder), key=lambda side: side.fingerprint.peer_id)
-        both = low.fingerprint.peer_id.raw + high.fingerprint.peer_id.raw + low.wireguard_key + high.wireguard_key
+        names = low.fingerprint.peer_id.raw + high.fingerprint.peer_id.raw
+        both = names + low.claim.wireguard_key + high.claim.wireguard_key
+        cipher = agreed_cipher(initiator.claim, responder.claim)
         finished_key = _derive(shared_secret, h4, b"shadowmesh/v1/session/finished")
         return cls(
             key4=_derive(shared_secret, h4, b"shadowmesh/v1/session/k4"),
             finished=hmac.digest(finished_key, h4, "sha256"),
-            psk=_derive(shared_secret, h4, _PSK_LABEL + both),
+            psk=_derive(shared_secret, h4, _PSK_LABEL + cipher.value.encode() + both),
             probe_key=_derive(shared_secret, h4, _PROBE_LABEL + both),
+            cipher=cipher,
         )
 
 

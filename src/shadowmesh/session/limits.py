@@ -2,7 +2,7 @@
 
 # Reassembly.
 MAX_FRAGMENTS = 16  # four bits of the header
-MAX_MESSAGE_BYTES = 16 * 1024  # the longest, M3 with a record of 8,192 bytes, has 12,904
+MAX_MESSAGE_BYTES = 16 * 1024  # the longest, M3 with a record of 8,192 bytes, has 12,906
 REASSEMBLY_S = 5.0  # ten times the first retransmission: fragments of three flights can meet
 MAX_UNVALIDATED_REASSEMBLIES = 64  # of M1, from anybody: at most 64 x 2 x 2,416 bytes
 MAX_UNVALIDATED_A_PREFIX = 4  # a /24 or /48: a flood pushes out its own neighbours first

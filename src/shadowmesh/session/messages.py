@@ -30,7 +30,7 @@ M1_PROVED_BYTES = M1_BYTES - MAC2_BYTES
 M1_BOUND_BYTES = M1_PROVED_BYTES - MAC1_BYTES
 _M1_PADDING_BYTES = M1_BOUND_BYTES - CID_BYTES - NONCE_BYTES - ENCAPSULATION_KEY_BYTES - 2
 
-_CLAIM = struct.Struct("!8sQ32s")
+_CLAIM = struct.Struct("!8sQ32sH")
 _FINISHED = struct.Struct("!32sI")
 
 
@@ -92,18 +92,20 @@ M2_HEAD_BYTES = CID_BYTES + NONCE_BYTES + CIPHERTEXT_BYTES
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a side says of itself, and signs: its current record and its WireGuard key. 48 bytes."""
+    """What a side says of itself, and signs: its current record, its WireGuard key, what it can. 50 bytes."""
 
     record_id: bytes  # first 8 bytes of the record's SHA-256
     sequence: int
     wireguard_key: bytes  # 32 bytes
+    capabilities: int  # bits of the record
 
     @classmethod
     def of(cls, record: SignedRecord) -> Self:
-        return cls(record.record_id[:8], record.record.sequence, record.record.wireguard_key)
+        payload = record.record
+        return cls(record.record_id[:8], payload.sequence, payload.wireguard_key, payload.capabilities)
 
     def encode(self) -> bytes:
-        return _CLAIM.pack(self.record_id, self.sequence, self.wireguard_key)
+        return _CLAIM.pack(self.record_id, self.sequence, self.wireguard_key, self.capabilities)
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
@@ -115,7 +117,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class ResponderProof:
-    """Sealed in M2, 4,675 bytes."""
+    """Sealed in M2, 4,677 bytes."""
 
     claim: Claim
     signature: bytes = field(repr=False)  # 4,627 bytes
@@ -137,7 +139,7 @@ M2_BYTES = M2_HEAD_BYTES + _CLAIM.size + SIGNATURE_BYTES + TAG_BYTES
 
 @dataclass(frozen=True, slots=True)
 class InitiatorProof:
-    """Sealed in M3: 4,695 bytes, and the initiator's record behind them when the responder may lack it."""
+    """Sealed in M3: 4,697 bytes, and the initiator's record behind them when the responder may lack it."""
 
     peer: PeerID
     claim: Claim

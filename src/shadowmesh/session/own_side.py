@@ -25,4 +25,4 @@ class OwnSide:
 
     @property
     def side(self) -> Side:
-        return Side(self.identity.fingerprint, self.record.record.wireguard_key)
+        return Side(self.identity.fingerprint, self.claim)

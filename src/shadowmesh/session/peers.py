@@ -38,17 +38,16 @@ class AllowedPeer:
     def check_claim(self, claim: Claim) -> None:
         """A signed claim against the record that we hold. Raises Dropped.
 
-        It may name a newer record, whose key we then learn from the signature. An older one is no way back:
+        It may name a newer record, whose facts we then learn from the signature. An older one is no way back:
         the key must be that of the record which we hold.
         """
         if self.record is None:
             return
         held = Claim.of(self.record)
-        same_sequence = claim.sequence == held.sequence
         if (
             self.record.record.revoked
-            or (claim.sequence <= held.sequence and claim.wireguard_key != held.wireguard_key)
-            or (same_sequence and claim.record_id != held.record_id)
+            or (claim.sequence == held.sequence and claim != held)
+            or (claim.sequence < held.sequence and claim.wireguard_key != held.wireguard_key)
         ):
             raise Dropped(DropReason.RECORD_REFUSED)
 

@@ -141,8 +141,7 @@ class Responder:
         half_open, proof, peer = opened.half_open, opened.proof, opened.peer
         record = self._verify(opened, now)
         h4 = keys.extend(half_open.h3, proof.core)
-        initiator = Side(peer.fingerprint, proof.claim.wireguard_key)
-        final = FinalKeys.derive(half_open.shared_secret, h4, initiator, half_open.own)
+        final = FinalKeys.derive(half_open.shared_secret, h4, Side(peer.fingerprint, proof.claim), half_open.own)
         finished = keys.seal(final.key4, h4, Finished(final.finished, keys.PSK_EPOCH).encode())
         (datagram,) = cut(4, half_open.initiator_cid, finished).datagrams
         self._half_open.close(half_open, now)
@@ -155,6 +154,7 @@ class Responder:
             endpoint=source,
             psk=final.psk,
             probe_key=final.probe_key,
+            cipher=final.cipher,
             took_s=now - half_open.began_at,
         )
         return [Transmit(datagram, source)], established
@@ -209,7 +209,7 @@ class Responder:
         half_open, proof, peer = opened.half_open, opened.proof, opened.peer
         public, sent = _signer(proof, peer)
         statement = keys.initiator_statement(
-            half_open.h3, peer.fingerprint, half_open.own.fingerprint, proof.claim, half_open.own.wireguard_key
+            half_open.h3, peer.fingerprint, half_open.own.fingerprint, proof.claim, half_open.own.claim.wireguard_key
         )
         try:
             public.verify(proof.signature, statement, context=keys.INITIATOR_CONTEXT)

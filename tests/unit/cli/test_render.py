@@ -23,12 +23,13 @@ PEER = schema.Peer(
     name="bob",
     address="fd00::b",
     state="connected",
-    path="192.0.2.7:41641",
+    path="192.0.2.7:416",
     rtt_s=0.0123,
     probe_age_s=4.2,
     rx_bytes=1_234_567,
     tx_bytes=999,
     handshake_s=0.009,
+    cipher="aes256gcm",
     handshake_age_s=31.0,
     reason="",
 )
@@ -44,8 +45,9 @@ LOST = schema.Peer(
     rx_bytes=0,
     tx_bytes=0,
     handshake_s=None,
+    cipher=None,
     handshake_age_s=None,
-    reason="no answer",
+    reason="lost",
 )
 
 
@@ -62,9 +64,9 @@ def test_status_tells_all_at_a_glance() -> None:
         seen as       198.51.100.7:41641
         dropped       2 node: replayed
 
-        PEER           ADDRESS  STATE                    PATH             PROBE             RECEIVED  SENT   HANDSHAKE
-        bob            fd00::b  connected                192.0.2.7:41641  12.3 ms, 4 s ago  1.2 MB    999 B  31 s ago
-        sm1carolcaro…  fd00::c  unreachable (no answer)  -                -                 0 B       0 B    -
+        PEER           ADDRESS  STATE               PATH           PROBE             RECEIVED  SENT   HANDSHAKE  CIPHER
+        bob            fd00::b  connected           192.0.2.7:416  12.3 ms, 4 s ago  1.2 MB    999 B  31 s ago   AES-256
+        sm1carolcaro…  fd00::c  unreachable (lost)  -              -                 0 B       0 B    -          -
     """)
 
 

@@ -7,6 +7,7 @@ from tests.sim.chance import SeededEntropy
 from tests.unit.mesh.records import record_of
 
 from shadowmesh.mesh.ratchets import Ratchets
+from shadowmesh.session.cipher import Cipher
 from shadowmesh.session.events import Role, SessionEstablished
 from shadowmesh.session.ratchet import PskChanged
 from shadowmesh.wire.endpoint import Endpoint
@@ -14,7 +15,9 @@ from shadowmesh.wire.endpoint import Endpoint
 WHERE = Endpoint.of("198.18.0.3", 41641)
 RECORD = record_of(1)
 BOB = RECORD.peer_id
-SESSION = SessionEstablished(BOB, Role.INITIATOR, RECORD, b"w" * 32, WHERE, b"p" * 32, b"k" * 32, 0.25)
+SESSION = SessionEstablished(
+    BOB, Role.INITIATOR, RECORD, b"w" * 32, WHERE, b"p" * 32, b"k" * 32, Cipher.AES_256_GCM, 0.25
+)
 
 
 def test_counters_that_change_are_traffic_and_bring_a_new_psk_to_both_ends() -> None:

@@ -10,6 +10,7 @@ from shadowmesh.identity.names import PeerID
 from shadowmesh.mesh.outputs import InstallPeer, Ponged, RemovePeer
 from shadowmesh.mesh.tunnels import KeyInUse, SessionOld, TunnelLost, TunnelMoved, TunnelOutput, Tunnels
 from shadowmesh.paths.probed_session import LOST_AFTER_S
+from shadowmesh.session.cipher import Cipher
 from shadowmesh.session.events import Role, SessionEstablished
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.transmit import Transmit
@@ -19,7 +20,9 @@ MY_KEY = b"m" * 32
 WHERE, ELSEWHERE = Endpoint.of("198.18.0.3", 41641), Endpoint.of("198.18.0.4", 41641)
 RECORD = record_of(1)
 BOB = RECORD.peer_id
-SESSION = SessionEstablished(BOB, Role.RESPONDER, RECORD, b"w" * 32, WHERE, b"p" * 32, b"k" * 32, 0.25)
+SESSION = SessionEstablished(
+    BOB, Role.RESPONDER, RECORD, b"w" * 32, WHERE, b"p" * 32, b"k" * 32, Cipher.AES_256_GCM, 0.25
+)
 
 
 @pytest.mark.parametrize(("role", "initiate"), [(Role.INITIATOR, True), (Role.RESPONDER, False)])
@@ -27,11 +30,14 @@ def test_a_session_is_installed_for_its_overlay_address_and_the_initiator_begins
     tunnels = made()
     tunnels.install(replace(SESSION, role=role), (), 0.0)
     assert without_transmits(tunnels) == [
-        InstallPeer(SESSION.wireguard_key, SESSION.psk, WHERE, (f"{BOB.overlay_address}/128",), initiate)
+        InstallPeer(
+            SESSION.wireguard_key, SESSION.psk, WHERE, (f"{BOB.overlay_address}/128",), initiate, Cipher.AES_256_GCM
+        )
     ]
     assert BOB in tunnels
     assert tunnels.wireguard_key(BOB) == SESSION.wireguard_key
     assert tunnels.handshake_s(BOB) == 0.25
+    assert tunnels.cipher(BOB) is Cipher.AES_256_GCM
 
 
 def test_a_psk_is_never_printed() -> None:

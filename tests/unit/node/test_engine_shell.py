@@ -14,9 +14,11 @@ from shadowmesh.mesh.outputs import InstallPeer, RemovePeer, SetPath
 from shadowmesh.node.backbone_link import Step
 from shadowmesh.node.engine_shell import EngineShell, open_engine
 from shadowmesh.node.errors import NodeFailed
+from shadowmesh.session.cipher import Cipher
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.transmit import Transmit
 
+AES = Cipher.AES_256_GCM
 A_ADDRESS, B_ADDRESS = IPv6Address("fd00::a"), IPv6Address("fd00::b")
 
 
@@ -29,8 +31,8 @@ async def test_a_datagram_of_one_engine_becomes_an_input_of_the_others_mesh() ->
 async def test_installed_peers_shake_hands_and_both_meshes_are_told() -> None:
     psk = os.urandom(32)
     with _Side() as a, _Side() as b:
-        b.shell.obey(InstallPeer(a.key, psk, a.endpoint, (f"{A_ADDRESS}/128",), initiate=False))
-        a.shell.obey(InstallPeer(b.key, psk, b.endpoint, (f"{B_ADDRESS}/128",), initiate=True))
+        b.shell.obey(InstallPeer(a.key, psk, a.endpoint, (f"{A_ADDRESS}/128",), initiate=False, cipher=AES))
+        a.shell.obey(InstallPeer(b.key, psk, b.endpoint, (f"{B_ADDRESS}/128",), initiate=True, cipher=AES))
         assert await a.next() == ("peer_handshake", (b.key,))
         assert await b.next() == ("peer_handshake", (a.key,))
         assert [peer.public_key for peer in a.shell.counters().peers] == [b.key]
@@ -43,12 +45,12 @@ async def test_installed_peers_shake_hands_and_both_meshes_are_told() -> None:
 async def test_a_psk_that_the_responder_changes_first_takes_over_with_the_initiators_handshake() -> None:
     before, after = os.urandom(32), os.urandom(32)
     with _Side() as a, _Side() as b:
-        b.shell.obey(InstallPeer(a.key, before, a.endpoint, (f"{A_ADDRESS}/128",), initiate=False))
-        a.shell.obey(InstallPeer(b.key, before, b.endpoint, (f"{B_ADDRESS}/128",), initiate=True))
+        b.shell.obey(InstallPeer(a.key, before, a.endpoint, (f"{A_ADDRESS}/128",), initiate=False, cipher=AES))
+        a.shell.obey(InstallPeer(b.key, before, b.endpoint, (f"{B_ADDRESS}/128",), initiate=True, cipher=AES))
         assert await a.next() == ("peer_handshake", (b.key,))
         assert await b.next() == ("peer_handshake", (a.key,))
-        b.shell.obey(InstallPeer(a.key, after, a.endpoint, (f"{A_ADDRESS}/128",), initiate=False))
-        a.shell.obey(InstallPeer(b.key, after, b.endpoint, (f"{B_ADDRESS}/128",), initiate=True))
+        b.shell.obey(InstallPeer(a.key, after, a.endpoint, (f"{A_ADDRESS}/128",), initiate=False, cipher=AES))
+        a.shell.obey(InstallPeer(b.key, after, b.endpoint, (f"{B_ADDRESS}/128",), initiate=True, cipher=AES))
         assert await a.next() == ("peer_handshake", (b.key,))
         assert await b.next() == ("peer_handshake", (a.key,))
 
@@ -56,7 +58,7 @@ async def test_a_psk_that_the_responder_changes_first_takes_over_with_the_initia
 async def test_an_order_that_the_engine_refuses_is_logged_and_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
     with _Side() as a:
         a.shell.obey(SetPath(bytes(32), a.endpoint))
-        a.shell.obey(InstallPeer(bytes(32), bytes(32), a.endpoint, ("nonsense",), initiate=False))
+        a.shell.obey(InstallPeer(bytes(32), bytes(32), a.endpoint, ("nonsense",), initiate=False, cipher=AES))
         a.shell.obey(Transmit(bytes(2000), a.endpoint))
     assert [record.levelname for record in caplog.records] == ["ERROR"] * 3
 

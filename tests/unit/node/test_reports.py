@@ -5,6 +5,7 @@ from shadowmesh.node import reports
 from shadowmesh.node.reports import Traffic
 from shadowmesh.records.peer_record import Capability, Mode, PeerRecord
 from shadowmesh.records.region import Region
+from shadowmesh.session.cipher import Cipher
 from shadowmesh.wire.endpoint import Endpoint
 
 PATH = Endpoint.of("192.0.2.1", 41641)
@@ -19,16 +20,26 @@ def test_an_identity_is_its_three_names() -> None:
 
 def test_a_connected_peer_has_its_probes_age_and_its_traffic() -> None:
     status = PeerStatus(
-        ALICE.peer_id, ALICE.fingerprint, "alice", PeerState.CONNECTED, PATH, 0.02, 95.0, 0.009, bytes(range(32)), ""
+        ALICE.peer_id,
+        ALICE.fingerprint,
+        "alice",
+        PeerState.CONNECTED,
+        PATH,
+        0.02,
+        95.0,
+        0.009,
+        Cipher.AES_256_GCM,
+        bytes(range(32)),
+        "",
     )
     peer = reports.peer(status, {bytes(range(32)): Traffic(10, 20, 3.5)}, now=100.0)
     assert (peer.state, peer.path, peer.rtt_s, peer.probe_age_s) == ("connected", "192.0.2.1:41641", 0.02, 5.0)
     assert (peer.rx_bytes, peer.tx_bytes, peer.handshake_age_s) == (10, 20, 3.5)
-    assert peer.handshake_s == 0.009
+    assert (peer.handshake_s, peer.cipher) == (0.009, "aes256gcm")
 
 
 def test_an_idle_peer_has_neither() -> None:
-    status = PeerStatus(ALICE.peer_id, ALICE.fingerprint, "", PeerState.IDLE, None, None, None, None, None, "why")
+    status = PeerStatus(ALICE.peer_id, ALICE.fingerprint, "", PeerState.IDLE, None, None, None, None, None, None, "why")
     peer = reports.peer(status, {bytes(range(32)): Traffic(10, 20, 3.5)}, now=100.0)
     assert (peer.path, peer.probe_age_s, peer.rx_bytes, peer.handshake_age_s) == (None, None, 0, None)
     assert peer.reason == "why"

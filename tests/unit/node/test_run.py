@@ -17,6 +17,7 @@ from tests.unit.identity.people import ALICE, BOB, CAROL
 from tests.unit.node.backbone_server import RunningBackbone, running_backbone
 from tests.unit.node.homes import home_with_identity, storage_in
 
+from shadowmesh._engine import Engine
 from shadowmesh.control import client, routes, schema
 from shadowmesh.control.errors import ControlError, DaemonNotRunning, ErrorCode
 from shadowmesh.control.home import Home
@@ -48,6 +49,7 @@ async def test_two_nodes_meet_through_the_backbone_and_part_again(tmp_path: Path
         assert (peer.name, peer.state) == ("bob", "connected")
         assert peer.path == pong.path
         assert peer.handshake_s is not None
+        assert peer.cipher == ("aes256gcm" if Engine.has_aes else "chacha20poly1305")
 
         found = await a.ask(routes.LOOKUP, schema.PeerRequest(peer="bob"))
         assert found.found

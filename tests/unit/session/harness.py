@@ -33,13 +33,16 @@ def ordered(first: int = 1, second: int = 2) -> tuple[int, int]:
 
 
 @cache
-def record(number: int, *, sequence: int = 1, wireguard_key: bytes = b"", ttl_s: int = 86400) -> SignedRecord:
+def record(
+    number: int, *, sequence: int = 1, wireguard_key: bytes = b"", capabilities: int = 0, ttl_s: int = 86400
+) -> SignedRecord:
     return PeerRecord(
         public=identity(number).public,
         sequence=sequence,
         issued_at=WALL_CLOCK,
         ttl_s=ttl_s,
         wireguard_key=wireguard_key or bytes([number]) * 32,
+        capabilities=capabilities,
     ).sign(identity(number))
 
 
@@ -79,6 +82,7 @@ class Sent:
 @dataclass
 class Node:
     number: int
+    own: SignedRecord
     handshaker: Handshaker
     endpoints: tuple[Endpoint, ...]
     events: list[SessionEvent] = field(default_factory=list)
@@ -115,8 +119,9 @@ class World:
         self._in_flight: list[tuple[float, int, Sent]] = []
 
     def node(self, number: int, *, endpoints: Sequence[Endpoint] = (), own: SignedRecord | None = None) -> Node:
-        handshaker = self.handshaker(number, own)
-        node = Node(number, handshaker, tuple(endpoints) or (endpoint(number),))
+        node = Node(
+            number, own or record(number), self.handshaker(number, own), tuple(endpoints) or (endpoint(number),)
+        )
         self.nodes.append(node)
         return node
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from shadowmesh.identity.keys import Identity
 from shadowmesh.identity.names import Fingerprint
+from shadowmesh.records.peer_record import Capability
 from shadowmesh.session import keys
 from shadowmesh.session.cookie_reply import CookieReply, mac2
 from shadowmesh.session.fragments import CutMessage, Flight, Fragment, MissingRequest, cut
 from shadowmesh.session.kem import DecapsulationKey
 from shadowmesh.session.keys import FinalKeys, Side
-from shadowmesh.session.messages import WITH_RECORD, WITHOUT_RECORD, Claim, Finished, Message1
+from shadowmesh.session.messages import M2_BYTES, WITH_RECORD, WITHOUT_RECORD, Claim, Finished, Message1
 from shadowmesh.session.ratchet_messages import RatchetMessage, RatchetStep, next_psk, ratchet_cid
 
 PATH = Path(__file__).parents[3] / "docs" / "spec" / "vectors" / "session.json"
@@ -22,8 +24,8 @@ PATH = Path(__file__).parents[3] / "docs" / "spec" / "vectors" / "session.json"
 def build() -> dict[str, Any]:
     return {
         "fragments": [_fragment(cut(4, b"cidcidci", bytes(range(52))), 0)]
-        + [_fragment(cut(2, b"cidcidci", bytes(6299)), index) for index in (0, 5)]
-        + [_fragment(cut(3, b"cidcidci", bytes(12904)), 10)],
+        + [_fragment(cut(2, b"cidcidci", bytes(M2_BYTES)), index) for index in (0, 5)]
+        + [_fragment(cut(3, b"cidcidci", bytes(12906)), 10)],
         "fragments_refused": _refused(),
         "missing_requests": [
             _request((0,), padded=True),
@@ -72,7 +74,7 @@ def _refused() -> list[dict[str, str]]:
 
 
 def _request(missing: tuple[int, ...], *, padded: bool) -> dict[str, Any]:
-    flight = cut(2 if padded else 3, b"cidcidci", bytes(6299)).flight
+    flight = cut(2 if padded else 3, b"cidcidci", bytes(M2_BYTES)).flight
     datagram = MissingRequest(flight, missing).encode(padded=padded)
     return {**_flight(flight), "missing": list(missing), "padded": padded, "datagram": datagram.hex()}
 
@@ -127,31 +129,41 @@ def _cookie_reply() -> dict[str, Any]:
 
 def _key_schedule() -> dict[str, Any]:
     secret, h2, h3, h4 = b"\x55" * 32, b"\x22" * 32, b"\x33" * 32, b"\x44" * 32
-    initiator = Side(Fingerprint(b"\xb0" * 32), b"\xb1" * 32)
-    responder = Side(Fingerprint(b"\xa0" * 32), b"\xa1" * 32)
+    claim = Claim(b"recordid", 7, b"\xb1" * 32, Capability.AES_256_GCM)
+    initiator = Side(Fingerprint(b"\xb0" * 32), claim)
+    responder = Side(Fingerprint(b"\xa0" * 32), Claim(b"idrecord", 8, b"\xa1" * 32, Capability.AES_256_GCM))
     final = FinalKeys.derive(secret, h4, initiator, responder)
-    claim = Claim(b"recordid", 7, initiator.wireguard_key)
+    without_aes = Side(responder.fingerprint, replace(responder.claim, capabilities=0))
     finished = Finished(final.finished, keys.PSK_EPOCH).encode()
     return {
         "shared_secret": secret.hex(),
         "h2": h2.hex(),
         "h3": h3.hex(),
         "h4": h4.hex(),
-        "initiator": {"fingerprint": initiator.fingerprint.raw.hex(), "wireguard_key": initiator.wireguard_key.hex()},
-        "responder": {"fingerprint": responder.fingerprint.raw.hex(), "wireguard_key": responder.wireguard_key.hex()},
+        "initiator": _side(initiator),
+        "responder": _side(responder),
         "k2": keys.key2(secret, h2).hex(),
         "k3": keys.key3(secret, h3, WITHOUT_RECORD).hex(),
         "k3_record": keys.key3(secret, h3, WITH_RECORD).hex(),
         "k4": final.key4.hex(),
         "finished": final.finished.hex(),
         "psk": final.psk.hex(),
+        "psk_without_aes_of_responder": FinalKeys.derive(secret, h4, initiator, without_aes).psk.hex(),
         "probe_key": final.probe_key.hex(),
         "message4": keys.seal(final.key4, h4, finished).hex(),
         "claim": claim.encode().hex(),
         "responder_statement": keys.responder_statement(h2, responder.fingerprint, claim).hex(),
         "initiator_statement": keys.initiator_statement(
-            h3, initiator.fingerprint, responder.fingerprint, claim, responder.wireguard_key
+            h3, initiator.fingerprint, responder.fingerprint, claim, responder.claim.wireguard_key
         ).hex(),
+    }
+
+
+def _side(side: Side) -> dict[str, Any]:
+    return {
+        "fingerprint": side.fingerprint.raw.hex(),
+        "wireguard_key": side.claim.wireguard_key.hex(),
+        "capabilities": side.claim.capabilities,
     }
 
 

@@ -6,6 +6,7 @@ from shadowmesh.session.fragments import cut
 from shadowmesh.session.half_open import HalfOpen, HalfOpenTable
 from shadowmesh.session.keys import Side
 from shadowmesh.session.limits import HALF_OPEN_S, MAX_HALF_OPEN, MAX_HALF_OPEN_A_PREFIX, MAX_USED, USED_S
+from shadowmesh.session.messages import Claim
 from shadowmesh.session.source_prefix import source_prefix
 
 
@@ -73,7 +74,7 @@ def _half_open(number: int, *, prefix_of: int = 1, now: float = 0.0) -> HalfOpen
         prefix=source_prefix(endpoint(prefix_of)),
         began_at=now,
         began_at_step=0,
-        own=Side(identity(1).fingerprint, bytes(32)),
+        own=Side(identity(1).fingerprint, Claim(bytes(8), 0, bytes(32), 0)),
         shared_secret=b"secret",
         h3=bytes(32),
         message2=cut(2, bytes(8), name),

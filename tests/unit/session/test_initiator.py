@@ -235,7 +235,7 @@ def test_a_responder_may_say_that_it_has_a_newer_wireguard_key_but_not_an_older_
         world = World()
         a, b = world.pair()
         world.connect(a, b, [DEAD])
-        claim = Claim(b"recordid", sequence, b"n" * 32)
+        claim = Claim(b"recordid", sequence, b"n" * 32, 0)
         for datagram in flight2(_flight1(world), named=2, signer=2, claim=claim):
             world.inject(datagram, endpoint(66), a)
         assert bool(world.sent_by(a, 3)) == accepted

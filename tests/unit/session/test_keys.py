@@ -1,6 +1,7 @@
 import hashlib
 import hmac
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,15 +10,18 @@ from tests.unit.session.session_vectors import PATH, build
 
 from shadowmesh.identity.keys import Identity
 from shadowmesh.identity.names import Fingerprint
+from shadowmesh.records.peer_record import Capability
 from shadowmesh.session import keys
+from shadowmesh.session.cipher import Cipher
 from shadowmesh.session.drops import Dropped
 from shadowmesh.session.events import DropReason
 from shadowmesh.session.keys import FinalKeys, Side
 from shadowmesh.session.messages import WITH_RECORD, WITHOUT_RECORD, Claim
 
 SECRET, TRANSCRIPT = b"s" * 32, b"t" * 32
-LOW, HIGH = Side(Fingerprint(b"\1" * 32), b"w" * 32), Side(Fingerprint(b"\2" * 32), b"v" * 32)
-CLAIM = Claim(b"recordid", 7, b"w" * 32)
+CLAIM = Claim(b"recordid", 7, b"w" * 32, Capability.AES_256_GCM)
+LOW, HIGH = Side(Fingerprint(b"\1" * 32), CLAIM), Side(Fingerprint(b"\2" * 32), replace(CLAIM, wireguard_key=b"v" * 32))
+WITHOUT_AES = replace(CLAIM, capabilities=0)
 
 
 def test_mac1_depends_on_the_responder_and_on_every_byte() -> None:
@@ -52,10 +56,10 @@ def test_both_roles_derive_the_same_keys() -> None:
 @pytest.mark.parametrize(
     ("first", "second"),
     [
-        (Side(LOW.fingerprint, HIGH.wireguard_key), Side(HIGH.fingerprint, LOW.wireguard_key)),
-        (Side(LOW.fingerprint, b"x" * 32), HIGH),
-        (LOW, Side(HIGH.fingerprint, b"x" * 32)),
-        (Side(Fingerprint(b"\3" * 32), LOW.wireguard_key), HIGH),
+        (replace(LOW, claim=HIGH.claim), replace(HIGH, claim=LOW.claim)),
+        (replace(LOW, claim=replace(CLAIM, wireguard_key=b"x" * 32)), HIGH),
+        (LOW, replace(HIGH, claim=replace(CLAIM, wireguard_key=b"x" * 32))),
+        (replace(LOW, fingerprint=Fingerprint(b"\3" * 32)), HIGH),
     ],
 )
 def test_the_psk_and_the_probe_key_bind_both_names_and_both_wireguard_keys(first: Side, second: Side) -> None:
@@ -67,18 +71,31 @@ def test_the_psk_and_the_probe_key_bind_both_names_and_both_wireguard_keys(first
     assert genuine.probe_key != other.probe_key
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [(replace(LOW, claim=WITHOUT_AES), HIGH), (LOW, replace(HIGH, claim=replace(HIGH.claim, capabilities=0)))],
+)
+def test_the_psk_of_one_cipher_is_not_that_of_the_other(first: Side, second: Side) -> None:
+    aes, chacha = FinalKeys.derive(SECRET, TRANSCRIPT, LOW, HIGH), FinalKeys.derive(SECRET, TRANSCRIPT, first, second)
+    assert (aes.cipher, chacha.cipher) == (Cipher.AES_256_GCM, Cipher.CHACHA20_POLY1305)
+    assert aes.psk != chacha.psk
+    assert aes.probe_key == chacha.probe_key
+
+
 def test_what_is_signed_differs_in_every_part_that_differs() -> None:
     a, b = LOW.fingerprint, HIGH.fingerprint
-    other_claim = Claim(b"recordid", 7, b"x" * 32)
+    other_claim = replace(CLAIM, wireguard_key=b"x" * 32)
     statements = [
         keys.responder_statement(TRANSCRIPT, a, CLAIM),
         keys.responder_statement(SECRET, a, CLAIM),
         keys.responder_statement(TRANSCRIPT, b, CLAIM),
         keys.responder_statement(TRANSCRIPT, a, other_claim),
+        keys.responder_statement(TRANSCRIPT, a, WITHOUT_AES),
         keys.initiator_statement(TRANSCRIPT, a, b, CLAIM, b"w" * 32),
         keys.initiator_statement(TRANSCRIPT, b, a, CLAIM, b"w" * 32),
         keys.initiator_statement(TRANSCRIPT, a, b, CLAIM, b"v" * 32),
         keys.initiator_statement(TRANSCRIPT, a, b, other_claim, b"w" * 32),
+        keys.initiator_statement(TRANSCRIPT, a, b, WITHOUT_AES, b"w" * 32),
     ]
     assert len(set(statements)) == len(statements)
     assert keys.RESPONDER_CONTEXT != keys.INITIATOR_CONTEXT
@@ -99,7 +116,7 @@ def test_sealed_bytes_open_with_the_same_key_and_transcript_only() -> None:
 
 def test_keys_are_not_printed() -> None:
     final = FinalKeys.derive(SECRET, TRANSCRIPT, LOW, HIGH)
-    assert repr(final) == "FinalKeys()"
+    assert repr(final) == "FinalKeys(cipher=<Cipher.AES_256_GCM: 'aes256gcm'>)"
 
 
 def test_the_vectors_are_what_the_code_makes() -> None:
@@ -115,7 +132,8 @@ def test_the_key_schedule_is_that_of_the_spec() -> None:
         ("k3", "h3", b"shadowmesh/v1/session/k3"),
         ("k3_record", "h3", b"shadowmesh/v1/session/k3/record"),
         ("k4", "h4", b"shadowmesh/v1/session/k4"),
-        ("psk", "h4", b"shadowmesh/v1/psk" + ids_and_keys),
+        ("psk", "h4", b"shadowmesh/v1/psk/aes256gcm" + ids_and_keys),
+        ("psk_without_aes_of_responder", "h4", b"shadowmesh/v1/psk/chacha20poly1305" + ids_and_keys),
         ("probe_key", "h4", b"shadowmesh/v1/probe" + ids_and_keys),
     ]:
         assert vector[name] == _hkdf(vector["shared_secret"], vector[transcript], info), name

@@ -32,7 +32,7 @@ def sized(length: int) -> st.SearchStrategy[bytes]:
     return st.binary(min_size=length, max_size=length)
 
 
-claims = st.builds(Claim, sized(8), st.integers(0, 2**64 - 1), sized(32))
+claims = st.builds(Claim, sized(8), st.integers(0, 2**64 - 1), sized(32), st.integers(0, 2**16 - 1))
 signatures = st.binary(max_size=8).map(lambda start: start.ljust(4627, b"s"))
 messages1 = st.builds(
     Message1,
@@ -107,12 +107,12 @@ def test_message1_with_other_padding_is_refused() -> None:
 
 
 def test_the_sizes_are_those_of_the_spec() -> None:
-    assert (M1_BYTES, M2_BYTES, M3_BYTES, M4_BYTES) == (2416, 6299, 4712, 52)
+    assert (M1_BYTES, M2_BYTES, M3_BYTES, M4_BYTES) == (2416, 6301, 4714, 52)
 
 
 @pytest.mark.parametrize(
     ("number", "length"),
-    [(1, 2415), (1, 2417), (2, 6298), (2, 6300), (3, 4711), (3, 4713 + MAX_RECORD_BYTES), (4, 51), (4, 53)],
+    [(1, 2415), (1, 2417), (2, 6300), (2, 6302), (3, 4713), (3, 4715 + MAX_RECORD_BYTES), (4, 51), (4, 53)],
 )
 def test_a_length_that_no_such_message_has_is_refused_before_anything_is_kept(number: int, length: int) -> None:
     with pytest.raises(DecodeError):
@@ -127,13 +127,13 @@ def test_message3_whose_form_and_length_differ_is_refused(message: bytes) -> Non
         split_message3(message)
 
 
-def test_a_claim_names_the_record_and_its_wireguard_key() -> None:
-    claim = Claim.of(record(1, sequence=5))
-    assert claim == Claim(record(1, sequence=5).record_id[:8], 5, b"\1" * 32)
+def test_a_claim_names_the_record_its_wireguard_key_and_its_capabilities() -> None:
+    claim = Claim.of(record(1, sequence=5, capabilities=9))
+    assert claim == Claim(record(1, sequence=5, capabilities=9).record_id[:8], 5, b"\1" * 32, 9)
 
 
 def test_signatures_and_keys_are_not_printed() -> None:
-    proof = ResponderProof(Claim(bytes(8), 1, bytes(32)), b"Z" * 4627)
+    proof = ResponderProof(Claim(bytes(8), 1, bytes(32), 0), b"Z" * 4627)
     assert "Z" not in repr(proof)
 
 

@@ -50,8 +50,8 @@ HELD = record(1, sequence=5)
     "claim",
     [
         Claim.of(HELD),
-        Claim(b"newerone", 6, b"n" * 32),
-        Claim(b"olderone", 4, HELD.record.wireguard_key),
+        Claim(b"newerone", 6, b"n" * 32, 8),
+        Claim(b"olderone", 4, HELD.record.wireguard_key, 8),
     ],
 )
 def test_a_claim_may_name_the_held_record_a_newer_one_or_an_older_one_with_the_same_key(claim: Claim) -> None:
@@ -63,7 +63,8 @@ def test_a_claim_may_name_the_held_record_a_newer_one_or_an_older_one_with_the_s
     [
         replace(Claim.of(HELD), record_id=b"twinsid!"),
         replace(Claim.of(HELD), wireguard_key=b"n" * 32),
-        Claim(b"olderone", 4, b"n" * 32),
+        replace(Claim.of(HELD), capabilities=8),
+        Claim(b"olderone", 4, b"n" * 32, 0),
     ],
 )
 def test_a_claim_with_an_older_key_or_a_twin_of_the_record_is_refused(claim: Claim) -> None:

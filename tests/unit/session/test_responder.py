@@ -242,7 +242,7 @@ def test_a_bad_signature_ends_the_handshake_so_that_each_costs_a_new_one() -> No
         (record(3), Claim.of(record(3))),
         (record(1), Claim.of(record(3))),
         (record(1), replace(Claim.of(record(1)), wireguard_key=b"x" * 32)),
-        (record(1), Claim(b"newerone", 5, b"x" * 32)),
+        (record(1), Claim(b"newerone", 5, b"x" * 32, 0)),
         (record(1, ttl_s=1), Claim.of(record(1, ttl_s=1))),
         (record(1, sequence=2**64 - 1), Claim.of(record(1, sequence=2**64 - 1))),
     ],
