@@ -11,7 +11,7 @@ class SimEngine:
         self.public_key = public_key
         self.peers: dict[bytes, InstallPeer] = {}
         self.paths: dict[bytes, Endpoint] = {}
-        self.installs = 0
+        self.installs = 0  # each with another PSK than before
         self.traffic = 0  # bytes, as its counters would say
 
     def install(self, peer: InstallPeer) -> None:
@@ -21,9 +21,10 @@ class SimEngine:
         taken = [key for key, other in self.peers.items() if set(other.allowed_ips) & set(peer.allowed_ips)]
         if taken and taken != [peer.wireguard_key]:
             raise ValueError("another peer has this prefix")
+        before = self.peers.get(peer.wireguard_key)
+        self.installs += before is None or before.psk != peer.psk
         self.peers[peer.wireguard_key] = peer
         self.paths[peer.wireguard_key] = peer.path
-        self.installs += 1
 
     def set_path(self, change: SetPath) -> None:
         if change.wireguard_key not in self.peers:

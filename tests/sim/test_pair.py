@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+from tests.sim.host import Host
 from tests.sim.world import World
 
 from shadowmesh.mesh.outputs import PeerConnected, PeerDisconnected
@@ -46,7 +47,6 @@ def test_two_nodes_that_ask_for_each_other_at_the_same_moment_get_one_session(se
     world.run_for(60)
     assert world.would_pass(alice, bob)
     assert [len(connections(host.outputs)) for host in (alice, bob)] == [1, 1]
-    assert [host.engine.installs for host in (alice, bob) if host.engine] == [1, 1]
 
 
 def test_a_packet_for_a_trusted_peer_connects_to_it() -> None:
@@ -128,9 +128,10 @@ def test_a_node_that_changes_its_network_keeps_its_session() -> None:
     alice.start()
     bob.start()
     world.run_until(lambda: world.would_pass(alice, bob), limit_s=3)
+    before = installs(alice, bob)
     bob.move("198.18.77.7")
     world.run_until(lambda: world.would_pass(alice, bob), limit_s=2)
-    assert [host.engine.installs for host in (alice, bob) if host.engine] == [1, 1]
+    assert installs(alice, bob) == before
 
 
 def test_a_public_node_is_found_at_the_addresses_of_its_record_without_a_call() -> None:
@@ -145,6 +146,21 @@ def test_a_public_node_is_found_at_the_addresses_of_its_record_without_a_call() 
     alice.start()
     alice.connect(bob)
     world.run_until(lambda: world.would_pass(alice, bob), limit_s=5)
+
+
+def test_a_peer_that_trusts_us_no_more_is_installed_while_an_attempt_goes_on_and_no_longer() -> None:
+    world = World()
+    alice, bob = world.pair()
+    alice.start()
+    bob.start()
+    world.run_until(lambda: world.would_pass(alice, bob), limit_s=3)
+    bob.feed(lambda mesh, now: mesh.untrust(alice.identity.fingerprint, now))
+    world.run_until(lambda: not alice.is_connected(bob), limit_s=31)
+    assert alice.engine is not None
+    for _ in range(2):
+        world.run_until(lambda: bool(alice.engine and alice.engine.peers), limit_s=60)
+        world.run_until(lambda: not (alice.engine and alice.engine.peers), limit_s=36)
+    assert not alice.is_connected(bob)
 
 
 def test_a_path_that_works_one_way_only_is_given_up_and_repaired_when_it_works_again() -> None:
@@ -165,11 +181,17 @@ def test_a_session_is_renewed_after_a_day() -> None:
     alice.start()
     bob.start()
     world.run_until(lambda: world.would_pass(alice, bob), limit_s=3)
+    world.run_for(60)
+    before = installs(alice, bob)
     world.run_for(25 * HOUR_S)
     assert world.would_pass(alice, bob)
-    assert [host.engine.installs for host in (alice, bob) if host.engine] == [2, 2]
+    assert installs(alice, bob) == [count + 1 for count in before]
     assert len(connections(alice.outputs)) == 1
 
 
 def connections(outputs: Sequence[object]) -> list[object]:
     return [output for output in outputs if isinstance(output, PeerConnected)]
+
+
+def installs(*hosts: Host) -> list[int]:
+    return [host.engine.installs for host in hosts if host.engine]

@@ -21,7 +21,7 @@ from shadowmesh.mesh.reasons import no_answer, no_record
 from shadowmesh.mesh.state import PeerState, TrustedPeer
 from shadowmesh.paths.candidates import KnownEndpoints, order_candidates
 from shadowmesh.records.hints import Hints
-from shadowmesh.session.events import FailureReason, HandshakeFailed, SessionEstablished
+from shadowmesh.session.events import FailureReason, HandshakeFailed, PeerAuthenticated, SessionEstablished
 from shadowmesh.session.handshaker import Handshaker
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.entropy import Entropy, jitter
@@ -41,7 +41,7 @@ START_PEERS = 16  # tried at once when the node starts; the rest when the backbo
 MAX_ATTEMPTS = 64  # at a time, beyond those that a person or a packet waits for
 _BUSY_DELAY_S = 1.0
 
-ConnectorOutput = Transmit | SendUpdate | RecordNeeded | AttemptFailed | SessionEstablished
+ConnectorOutput = Transmit | SendUpdate | RecordNeeded | AttemptFailed | PeerAuthenticated | SessionEstablished
 
 
 class ConnectorDrop(Enum):

@@ -64,6 +64,11 @@ class KnownPeers:
         entry = self.cache.peek(peer)
         return None if entry is None else entry.endpoint
 
+    def latest_first(self, peers: Iterable[PeerID]) -> list[PeerID]:
+        """By their last session; who never had one comes last."""
+        last_ok = {entry.fingerprint.peer_id: entry.last_ok_at for entry in self.cache}
+        return sorted(peers, key=lambda peer: -last_ok.get(peer, 0))
+
     def accept(self, peer: PeerID, record: SignedRecord) -> None:
         """Keeps a record that somebody sent us. Raises RecordRefused."""
         if not self._is_trusted_key(peer, record):
@@ -87,6 +92,14 @@ class KnownPeers:
         )
         if peer in self._trust or peer in self.cache:
             self._records[peer] = record
+
+    def keep_newer(self, peer: PeerID, record: SignedRecord) -> bool:
+        """Keeps it, verified by the caller, unless the one that we have is as new. Whether it was kept."""
+        held = self._records.get(peer)
+        is_newer = held is None or record.record.sequence > held.record.sequence
+        if is_newer:
+            self.keep(peer, record)
+        return is_newer
 
     def reached(self, peer: PeerID, endpoint: Endpoint) -> bool:
         """A session was established there. True when the last one was elsewhere, or none is known."""

@@ -50,7 +50,7 @@ from shadowmesh.mesh.trust import TrustList
 from shadowmesh.mesh.tunnels import KeyInUse, SessionOld, TunnelLost, TunnelMoved, TunnelOutput, Tunnels
 from shadowmesh.records.hints import Hints
 from shadowmesh.records.peer_record import Mode, RecordRefused, SignedRecord
-from shadowmesh.session.events import SessionEstablished
+from shadowmesh.session.events import PeerAuthenticated, SessionEstablished
 from shadowmesh.session.handshaker import DATAGRAM_TYPES, Handshaker
 from shadowmesh.wire.clock import WallClock
 from shadowmesh.wire.endpoint import Endpoint
@@ -360,12 +360,15 @@ class Mesh:
 
     def _connector_output(self, output: ConnectorOutput, now: float) -> None:
         match output:
+            case PeerAuthenticated():
+                self._tunnels.prepare(output)
             case SessionEstablished():
                 self._session_established(output, now)
             case RecordNeeded(peer=peer):
                 self._finder.need(peer)
             case AttemptFailed(peer=peer, reason=reason, asked=asked):
                 self._saving.cache_changed()
+                self._tunnels.abandon(peer)
                 self._waiting_pings.pop(peer, None)
                 if asked:
                     self._out.append(ConnectFailed(peer, reason))
@@ -443,9 +446,7 @@ class Mesh:
             self._connector.refused(session.peer, reason, now)
             return
         self._drain_tunnels(now)
-        held = self._known.record(session.peer)
-        if held is None or session.record.record.sequence > held.record.sequence:
-            self._known.keep(session.peer, session.record)
+        if self._known.keep_newer(session.peer, session.record):
             self._out.append(SaveRecord(session.record))
         if self._known.reached(session.peer, session.endpoint):
             self._save(now)  # a node that is killed now must find this peer again without a backbone
@@ -477,10 +478,8 @@ class Mesh:
         self._link.send(SetHints(endpoints=[endpoint.encode() for endpoint in self._presence.hints]))
 
     def _subscribe(self) -> None:
-        """Who was reached last comes first; the rest is found by look-ups."""
-        last_ok = {entry.fingerprint.peer_id: entry.last_ok_at for entry in self._known.cache}
-        peers = sorted(self._trust, key=lambda peer: -last_ok.get(peer, 0))[:MAX_SUBSCRIPTIONS]
-        if peers:
+        """The rest is found by look-ups."""
+        if peers := self._known.latest_first(self._trust)[:MAX_SUBSCRIPTIONS]:
             self._link.send(Subscribe(peers=[peer.raw for peer in peers]))
 
     def _tell_link(self, now: float) -> None:

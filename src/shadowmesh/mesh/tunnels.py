@@ -15,7 +15,7 @@ from shadowmesh.mesh.ratchets import Ratchets
 from shadowmesh.paths.events import PathLost, PathMoved, PingDone
 from shadowmesh.paths.probes import PathProber, ProbeStatus
 from shadowmesh.session.cipher import Cipher
-from shadowmesh.session.events import Role, SessionEstablished
+from shadowmesh.session.events import PeerAuthenticated, Role, SessionEstablished
 from shadowmesh.session.ratchet import PskChanged
 from shadowmesh.session.ratchet_messages import is_ratchet_datagram
 from shadowmesh.wire.endpoint import Endpoint
@@ -67,8 +67,8 @@ class _Tunnel:
 
     def install(self, psk: bytes, path: Endpoint) -> InstallPeer:
         """The initiator begins WireGuard's handshake: when it has the PSK, the responder is ready."""
-        prefix = f"{self.peer.overlay_address}/128"
-        return InstallPeer(self.wireguard_key, psk, path, (prefix,), self.role is Role.INITIATOR, self.cipher)
+        prefixes = _prefixes(self.peer)
+        return InstallPeer(self.wireguard_key, psk, path, prefixes, self.role is Role.INITIATOR, self.cipher)
 
 
 TunnelOutput = Transmit | InstallPeer | SetPath | RemovePeer | Ponged | TunnelLost | TunnelMoved | SessionOld
@@ -83,6 +83,7 @@ class Tunnels:
         self._ratchets = Ratchets(entropy=entropy)
         self._tunnels: dict[PeerID, _Tunnel] = {}
         self._by_key: dict[bytes, PeerID] = {}
+        self._prepared: dict[PeerID, bytes] = {}  # WireGuard keys
         self._out: deque[TunnelOutput] = deque()
 
     def __contains__(self, peer: PeerID) -> bool:
@@ -103,11 +104,29 @@ class Tunnels:
     def status(self, peer: PeerID) -> ProbeStatus | None:
         return self._prober.status(peer)
 
+    def prepare(self, peer: PeerAuthenticated) -> None:
+        """Lets WireGuard's handshake travel behind M3, a round trip earlier. Nothing for who has a tunnel already."""
+        key = peer.wireguard_key
+        if peer.peer in self._tunnels or self._is_taken(key, peer.peer):
+            return
+        self.abandon(peer.peer)
+        self._prepared[peer.peer] = key
+        self._out.append(InstallPeer(key, peer.psk, peer.endpoint, _prefixes(peer.peer), True, peer.cipher))
+
+    def abandon(self, peer: PeerID) -> None:
+        """What was prepared leads to no session."""
+        key = self._prepared.pop(peer, None)
+        if key is not None:
+            self._out.append(RemovePeer(key))
+
     def install(self, session: SessionEstablished, alternates: Sequence[Endpoint], now: float) -> None:
         """Replaces the tunnel that the peer may have. Raises KeyInUse and installs nothing."""
         key = session.wireguard_key
-        if key == self._own_wireguard_key or self._by_key.get(key, session.peer) != session.peer:
+        if self._is_taken(key, session.peer):
             raise KeyInUse
+        if self._prepared.get(session.peer) == key:
+            del self._prepared[session.peer]
+        self.abandon(session.peer)
         before = self._tunnels.get(session.peer)
         if before is not None and before.wireguard_key != key:
             self._forget(before)
@@ -124,6 +143,7 @@ class Tunnels:
 
     def remove(self, peer: PeerID) -> bool:
         """False when there was none."""
+        self.abandon(peer)
         tunnel = self._tunnels.pop(peer, None)
         if tunnel is None:
             return False
@@ -133,7 +153,7 @@ class Tunnels:
         return True
 
     def remove_all(self) -> None:
-        for peer in list(self._tunnels):
+        for peer in [*self._tunnels, *self._prepared]:
             self.remove(peer)
 
     def wireguard_handshake(self, wireguard_key: bytes, now: float) -> None:
@@ -202,6 +222,12 @@ class Tunnels:
     def drops(self) -> Mapping[str, int]:
         return Counter(self._prober.drops) + Counter(self._ratchets.drops)
 
+    def _is_taken(self, wireguard_key: bytes, peer: PeerID) -> bool:
+        """Whether the key is our own, or that of another peer."""
+        owners = {owner for owner, key in self._prepared.items() if key == wireguard_key}
+        owners.add(self._by_key.get(wireguard_key, peer))
+        return wireguard_key == self._own_wireguard_key or owners != {peer}
+
     def _forget(self, tunnel: _Tunnel) -> None:
         del self._by_key[tunnel.wireguard_key]
         self._out.append(RemovePeer(tunnel.wireguard_key))
@@ -230,3 +256,7 @@ class Tunnels:
                     self._out.append(TunnelLost(peer, path))
                 case PingDone(peer=peer, sequence=sequence, path=path, rtt_s=rtt_s):
                     self._out.append(Ponged(peer, path, sequence, rtt_s))
+
+
+def _prefixes(peer: PeerID) -> tuple[str, ...]:
+    return (f"{peer.overlay_address}/128",)

@@ -29,6 +29,21 @@ class SessionEstablished:
     took_s: float  # from the first message sent or received
 
 
+@dataclass(frozen=True, slots=True)
+class PeerAuthenticated:
+    """Half-way, as initiator: the peer has proved its key and we have the PSK; whether it accepts us is still open.
+
+    A tunnel that is installed now can be ready when the peer's answer comes. SessionEstablished or HandshakeFailed
+    follows, or the session that the peer began at the same time.
+    """
+
+    peer: PeerID
+    wireguard_key: bytes
+    endpoint: Endpoint
+    psk: bytes = field(repr=False)
+    cipher: Cipher
+
+
 class FailureReason(Enum):
     TIMEOUT = "no answer on any address within 30 s"
     WRONG_KEY = "the answer was not signed by the key that is trusted"
@@ -62,4 +77,4 @@ class DropReason(Enum):
     SUPERSEDED = "superseded by our own attempt"
 
 
-SessionEvent = SessionEstablished | HandshakeFailed
+SessionEvent = PeerAuthenticated | SessionEstablished | HandshakeFailed

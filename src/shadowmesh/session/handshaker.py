@@ -196,7 +196,9 @@ class Handshaker:
         if message is None:
             return
         if fragment.flight.message == 2:
-            self._outputs += attempt.receive_message2(message, source, now)
+            transmits, authenticated = attempt.receive_message2(message, source, now)
+            self._outputs += transmits
+            self._outputs.append(authenticated)  # behind M3: what follows from it meets a peer that knows of us
             self._known.forget(cid)
         else:
             self._establish(attempt.peer, attempt.receive_message4(message, now))

@@ -12,7 +12,7 @@ from shadowmesh.session import keys
 from shadowmesh.session.cookie_jar import CookieJar
 from shadowmesh.session.cookie_reply import CookieReply, mac2
 from shadowmesh.session.drops import Dropped
-from shadowmesh.session.events import DropReason, FailureReason, Role, SessionEstablished
+from shadowmesh.session.events import DropReason, FailureReason, PeerAuthenticated, Role, SessionEstablished
 from shadowmesh.session.fragments import CutMessage, MissingRequest, cut
 from shadowmesh.session.kem import KEM_SEED_BYTES, DecapsulationKey
 from shadowmesh.session.keys import FinalKeys, Side
@@ -145,7 +145,9 @@ class Attempt:
         self._cookies.put(self.peer.peer_id, source, cookie, now)
         return self._message1(state, source, now)
 
-    def receive_message2(self, message: bytes, source: Endpoint, now: float) -> list[Transmit]:
+    def receive_message2(
+        self, message: bytes, source: Endpoint, now: float
+    ) -> tuple[list[Transmit], PeerAuthenticated]:
         """M3 for the first M2 that verifies."""
         if not isinstance(self._state, _AwaitingMessage2):
             raise Dropped(DropReason.REPLAYED)
@@ -156,12 +158,16 @@ class Attempt:
         proof = ResponderProof.decode(keys.open_sealed(keys.key2(shared_secret, h2), h2, sealed))
         self._verify(proof, h2)
         h3 = keys.extend(h2, sealed)
-        self._state = self._answer(head.cid, shared_secret, h3, proof.claim, source)
+        state = self._answer(head.cid, shared_secret, h3, proof.claim, source)
+        self._state = state
         self._retransmissions = 0
         self._repairs = 0
         self._interval_s = RETRANSMIT_S
         self._resend_at = now + self._interval_s * self._spread()
-        return _to([source], self._state.forms[0].datagrams)
+        authenticated = PeerAuthenticated(
+            self.peer.peer_id, state.wireguard_key, source, state.final.psk, state.final.cipher
+        )
+        return _to([source], state.forms[0].datagrams), authenticated
 
     def receive_message4(self, message: bytes, now: float) -> SessionEstablished:
         """Ends the attempt."""

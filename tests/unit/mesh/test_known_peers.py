@@ -46,6 +46,25 @@ def test_a_record_that_breaks_a_rule_is_refused(record: SignedRecord, reason: Re
     assert known.records() == ()
 
 
+def test_a_record_that_came_with_a_session_is_kept_when_it_is_newer() -> None:
+    known = made()
+    assert known.keep_newer(BOB.peer_id, record_of(1, sequence=5))
+    assert not known.keep_newer(BOB.peer_id, record_of(1, sequence=5))
+    assert not known.keep_newer(BOB.peer_id, record_of(1, sequence=4))
+    assert known.record(BOB.peer_id) == record_of(1, sequence=5)
+
+
+def test_peers_are_ordered_by_their_last_session() -> None:
+    one, two, three = (identity_number(number).peer_id for number in (1, 2, 3))
+    known = KnownPeers(
+        TrustList(ME, []),
+        [CacheEntry(identity_number(number).fingerprint, last_ok_at=at) for number, at in ((1, 5), (2, 9))],
+        [],
+        wall_clock=lambda: WALL_START,
+    )
+    assert known.latest_first([three, one, two]) == [two, one, three]
+
+
 def test_an_older_record_does_not_replace_a_newer_one() -> None:
     known = made(records=[record_of(1, sequence=5)])
     with pytest.raises(RecordRefused):

@@ -11,7 +11,7 @@ from shadowmesh.mesh.outputs import InstallPeer, Ponged, RemovePeer
 from shadowmesh.mesh.tunnels import KeyInUse, SessionOld, TunnelLost, TunnelMoved, TunnelOutput, Tunnels
 from shadowmesh.paths.probed_session import LOST_AFTER_S
 from shadowmesh.session.cipher import Cipher
-from shadowmesh.session.events import Role, SessionEstablished
+from shadowmesh.session.events import PeerAuthenticated, Role, SessionEstablished
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.transmit import Transmit
 
@@ -23,6 +23,7 @@ BOB = RECORD.peer_id
 SESSION = SessionEstablished(
     BOB, Role.RESPONDER, RECORD, b"w" * 32, WHERE, b"p" * 32, b"k" * 32, Cipher.AES_256_GCM, 0.25
 )
+AUTHENTICATED = PeerAuthenticated(BOB, SESSION.wireguard_key, WHERE, SESSION.psk, SESSION.cipher)
 
 
 @pytest.mark.parametrize(("role", "initiate"), [(Role.INITIATOR, True), (Role.RESPONDER, False)])
@@ -68,6 +69,57 @@ def test_the_key_of_somebody_else_is_refused(key: bytes) -> None:
     with pytest.raises(KeyInUse):
         tunnels.install(replace(SESSION, peer=PeerID(b"o" * 20), wireguard_key=key), (), 1.0)
     assert without_transmits(tunnels) == []
+
+
+def test_an_authenticated_peer_is_installed_before_its_session_and_again_with_it() -> None:
+    tunnels = made()
+    tunnels.prepare(AUTHENTICATED)
+    prefixes = (f"{BOB.overlay_address}/128",)
+    early = InstallPeer(SESSION.wireguard_key, SESSION.psk, WHERE, prefixes, True, Cipher.AES_256_GCM)
+    assert without_transmits(tunnels) == [early]
+    assert BOB not in tunnels
+    tunnels.install(replace(SESSION, role=Role.INITIATOR), (), 0.1)
+    assert without_transmits(tunnels) == [early]
+    tunnels.abandon(BOB)
+    assert without_transmits(tunnels) == []
+
+
+def test_a_peer_that_never_accepts_is_out_of_the_engine_when_the_attempt_is_over() -> None:
+    for end in (lambda tunnels: tunnels.abandon(BOB), lambda tunnels: tunnels.remove(BOB), Tunnels.remove_all):
+        tunnels = made()
+        tunnels.prepare(AUTHENTICATED)
+        without_transmits(tunnels)
+        end(tunnels)
+        end(tunnels)
+        assert without_transmits(tunnels) == [RemovePeer(SESSION.wireguard_key)]
+
+
+def test_a_session_with_another_key_than_was_prepared_removes_that_one() -> None:
+    tunnels = made()
+    tunnels.prepare(replace(AUTHENTICATED, wireguard_key=b"x" * 32))
+    without_transmits(tunnels)
+    tunnels.install(SESSION, (), 0.1)
+    assert without_transmits(tunnels)[0] == RemovePeer(b"x" * 32)
+
+
+def test_a_tunnel_that_carries_data_is_not_replaced_before_the_peer_accepts() -> None:
+    tunnels = installed()
+    tunnels.prepare(replace(AUTHENTICATED, psk=b"q" * 32))
+    assert without_transmits(tunnels) == []
+
+
+@pytest.mark.parametrize("key", [MY_KEY, SESSION.wireguard_key])
+def test_the_key_of_somebody_else_is_not_prepared(key: bytes) -> None:
+    tunnels = installed()
+    tunnels.prepare(replace(AUTHENTICATED, peer=PeerID(b"o" * 20), wireguard_key=key))
+    assert without_transmits(tunnels) == []
+
+
+def test_a_prepared_key_can_not_be_claimed_by_somebody_else() -> None:
+    tunnels = made()
+    tunnels.prepare(AUTHENTICATED)
+    with pytest.raises(KeyInUse):
+        tunnels.install(replace(SESSION, peer=PeerID(b"o" * 20)), (), 0.0)
 
 
 def test_a_removed_tunnel_is_out_of_the_engine_at_once() -> None:

@@ -159,7 +159,7 @@ def test_when_both_begin_at_once_the_attempt_of_the_lower_peer_id_goes_on() -> N
     world.connect(low, high)
     world.connect(high, low)
     world.run()
-    assert len(low.events) == len(high.events) == 1
+    assert len(low.sessions) == len(high.sessions) == 1
     assert (low.session.role, high.session.role) == (Role.INITIATOR, Role.RESPONDER)
     assert low.session.psk == high.session.psk
     assert low.handshaker.drops[DropReason.SUPERSEDED] == 1
@@ -173,7 +173,7 @@ def test_when_the_lower_one_gets_no_answer_the_higher_one_wins() -> None:
     world.run()
     assert (low.session.role, high.session.role) == (Role.RESPONDER, Role.INITIATOR)
     assert low.session.psk == high.session.psk
-    assert len(low.events) == len(high.events) == 1
+    assert len(low.sessions) == len(high.sessions) == 1
     assert not low.handshaker.connecting(identity(high.number).peer_id)
 
 
@@ -304,7 +304,7 @@ def test_replaying_everything_that_was_ever_sent_to_a_node_changes_nothing() -> 
             for node in (a, b):
                 world.inject(sent.payload, sent.source, node)
     world.run()
-    assert len(a.events) == len(b.events) == 1
+    assert len(a.sessions) == len(b.sessions) == 1
     assert a.session.psk == b.session.psk == psk
 
 
@@ -318,7 +318,7 @@ def test_a_node_does_not_fall_for_its_own_messages() -> None:
             assert world.inject(sent.payload, sent.destination, a) == []
         world.run(0.03)
     world.run()
-    assert len(a.events) == 1
+    assert len(a.sessions) == 1
     assert a.session.psk == b.session.psk
 
 

@@ -8,7 +8,7 @@ from tests.unit.session.adversary import flight2
 from tests.unit.session.harness import DEAD, Node, Sent, World, endpoint, identity, record, seeded_entropy
 
 from shadowmesh.session.cookie_reply import CookieReply, mac2
-from shadowmesh.session.events import DropReason, FailureReason, HandshakeFailed, Role
+from shadowmesh.session.events import DropReason, FailureReason, HandshakeFailed, PeerAuthenticated, Role
 from shadowmesh.session.fragments import Flight, Fragment, MissingRequest, cut
 from shadowmesh.session.limits import COOKIE_HELD_S, MAX_COOKIES_AN_ENDPOINT, MAX_ENDPOINTS, MAX_REPAIR_ANSWERS
 from shadowmesh.session.messages import M3_BYTES, Claim, Message1
@@ -240,6 +240,20 @@ def test_a_responder_may_say_that_it_has_a_newer_wireguard_key_but_not_an_older_
             world.inject(datagram, endpoint(66), a)
         assert bool(world.sent_by(a, 3)) == accepted
         assert a.handshaker.drops[DropReason.RECORD_REFUSED] == (0 if accepted else 1)
+
+
+def test_with_message3_it_tells_what_the_session_will_have_if_the_peer_accepts() -> None:
+    world = World()
+    a, b = world.pair()
+    world.connect(a, b)
+    world.run_until(lambda: bool(a.events))
+    (authenticated,) = a.events
+    assert isinstance(authenticated, PeerAuthenticated)
+    assert not b.sessions
+    assert "psk" not in repr(authenticated)
+    world.run(1)
+    early = (authenticated.wireguard_key, authenticated.psk, authenticated.endpoint, authenticated.cipher)
+    assert early == (a.session.wireguard_key, a.session.psk, a.session.endpoint, a.session.cipher)
 
 
 def test_the_session_has_the_wireguard_key_that_was_signed() -> None:
