@@ -47,11 +47,11 @@ def test_a_record_that_breaks_a_rule_is_refused(record: SignedRecord, reason: Re
 
 
 def test_a_record_that_came_with_a_session_is_kept_when_it_is_newer() -> None:
-    known = made()
-    assert known.keep_newer(BOB.peer_id, record_of(1, sequence=5))
-    assert not known.keep_newer(BOB.peer_id, record_of(1, sequence=5))
+    known, newest = made(), record_of(1, sequence=5)
+    assert known.keep_newer(BOB.peer_id, newest)
+    assert not known.keep_newer(BOB.peer_id, newest)
     assert not known.keep_newer(BOB.peer_id, record_of(1, sequence=4))
-    assert known.record(BOB.peer_id) == record_of(1, sequence=5)
+    assert known.record(BOB.peer_id) == newest
 
 
 def test_peers_are_ordered_by_their_last_session() -> None:
