@@ -46,13 +46,6 @@ fn new_keys_hold_for_the_next_packet() {
 }
 
 #[test]
-fn keys_that_are_forgotten_seal_nothing() {
-    let mut world = World::with_session(7);
-    world.pass(Duration::from_secs(600));
-    assert_eq!(destination(&world), None);
-}
-
-#[test]
 fn data_that_is_not_answered_for_fifteen_seconds_asks_for_new_keys() {
     let mut world = World::with_session(7);
     world.now += Duration::from_secs(10);

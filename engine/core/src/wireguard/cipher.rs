@@ -31,12 +31,6 @@ pub enum Cipher {
     Aes256Gcm,
 }
 
-/// How much one key may seal, or has sealed.
-struct Amount {
-    packets: u64,
-    blocks: u64,
-}
-
 /// How much one key has sealed. Several threads may reserve at once: no counter is given out twice, and no
 /// limit is exceeded.
 #[derive(Debug, Default)]
@@ -48,16 +42,18 @@ pub(super) struct Usage {
 impl Usage {
     /// Counters for that many packets of `bytes` bytes together; None when the key may not seal as much.
     pub(super) fn reserve(&self, cipher: Cipher, packets: u64, bytes: u64) -> Option<Range<u64>> {
-        let limit = cipher.reject_after();
-        // Each packet may end in a part of a block, and has one more for its length.
-        add_up_to(limit.blocks, &self.blocks, bytes / BLOCK_BYTES + 2 * packets)?;
-        let first = add_up_to(limit.packets, &self.packets, packets)?;
+        if let Some(limits) = cipher.block_limits() {
+            // Each packet may end in a part of a block, and has one more for its length.
+            let blocks = packets.saturating_mul(2).saturating_add(bytes / BLOCK_BYTES);
+            add_up_to(limits.reject_after, &self.blocks, blocks)?;
+        }
+        let first = add_up_to(REJECT_AFTER_MESSAGES, &self.packets, packets)?;
         Some(first..first + packets)
     }
 
     pub(super) fn wants_rekey(&self, cipher: Cipher) -> bool {
-        let limit = cipher.rekey_after();
-        self.packets.load(Relaxed) >= limit.packets || self.blocks.load(Relaxed) >= limit.blocks
+        let has_many = |limits: BlockLimits| self.blocks.load(Relaxed) >= limits.rekey_after;
+        self.packets.load(Relaxed) >= REKEY_AFTER_MESSAGES || cipher.block_limits().is_some_and(has_many)
     }
 }
 
@@ -80,21 +76,16 @@ impl Cipher {
         false
     }
 
-    fn rekey_after(self) -> Amount {
-        let blocks = match self {
-            Self::ChaCha20Poly1305 => u64::MAX,
-            Self::Aes256Gcm => AES_REKEY_AFTER_BLOCKS,
-        };
-        Amount { packets: REKEY_AFTER_MESSAGES, blocks }
+    fn block_limits(self) -> Option<BlockLimits> {
+        let aes = BlockLimits { rekey_after: AES_REKEY_AFTER_BLOCKS, reject_after: AES_REJECT_AFTER_BLOCKS };
+        (self == Self::Aes256Gcm).then_some(aes)
     }
+}
 
-    fn reject_after(self) -> Amount {
-        let blocks = match self {
-            Self::ChaCha20Poly1305 => u64::MAX,
-            Self::Aes256Gcm => AES_REJECT_AFTER_BLOCKS,
-        };
-        Amount { packets: REJECT_AFTER_MESSAGES, blocks }
-    }
+/// How many blocks one key may seal.
+struct BlockLimits {
+    rekey_after: u64,
+    reject_after: u64,
 }
 
 /// One direction's key. Sealing and opening take their counter from outside.
@@ -130,6 +121,7 @@ fn nonce(counter: u64) -> Nonce {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Barrier;
 
     #[test]
     fn aes_asks_for_a_new_key_before_it_refuses_and_counts_bytes() {
@@ -163,13 +155,14 @@ mod tests {
 
     #[test]
     fn threads_that_reserve_at_once_never_get_the_same_counter_or_more_than_the_key_allows() {
-        const LEFT: u64 = 100_000;
+        const LEFT: u64 = 1_000_000;
         let usage =
             Usage { packets: AtomicU64::new(REJECT_AFTER_MESSAGES - LEFT), blocks: AtomicU64::new(0) };
+        let start = Barrier::new(2);
         let reserve_all = || -> Vec<Range<u64>> {
-            let more =
-                |_| usage.reserve(Cipher::default(), 7, 0).or_else(|| usage.reserve(Cipher::default(), 1, 0));
-            (0..LEFT).map_while(more).collect()
+            start.wait();
+            let reserve = |packets| usage.reserve(Cipher::default(), packets, 0);
+            std::iter::from_fn(|| reserve(7).or_else(|| reserve(1))).collect()
         };
         let mut given: Vec<Range<u64>> = std::thread::scope(|scope| {
             let threads = [scope.spawn(reserve_all), scope.spawn(reserve_all)];

@@ -85,3 +85,34 @@ impl KeyRing {
         self.current = Some(session);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wireguard::cipher::Cipher;
+    use crate::wireguard::noise::TransportKeys;
+    use crate::wireguard::session::Parties;
+    use std::sync::Weak;
+
+    #[test]
+    fn a_key_is_freed_when_it_is_replaced_twice_or_cleared() {
+        let now = Instant::now();
+        let mut ring = KeyRing::new(now);
+        let keys: Vec<Weak<_>> = (0..3)
+            .map(|number| {
+                let parties = Parties { own: Index(number), peer: Index(9), is_initiator: true };
+                let keys = TransportKeys { send: [1; 32].into(), receive: [2; 32].into() };
+                let session = Session::new(&parties, &keys, Cipher::default(), 0, now);
+                let key = Arc::downgrade(session.sender());
+                ring.add_initiated(session, now);
+                assert!(ring.sending().seal(1, 0, 0, now).is_some());
+                key
+            })
+            .collect();
+        let is_there = || keys.iter().map(|key| key.strong_count() > 0).collect::<Vec<_>>();
+        assert_eq!(is_there(), [false, true, true]);
+        ring.clear();
+        assert_eq!(is_there(), [false, false, false]);
+        assert!(ring.sending().seal(1, 0, 0, now).is_none());
+    }
+}
