@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
-
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
@@ -54,7 +53,8 @@ pub(super) struct Table {
     pub(super) peers: Vec<Option<Arc<Outgoing>>>,
 }
 
-/// Routes packets and reserves counters for them. Whatever the router changes holds for the next packet.
+/// Routes packets and reserves counters for them. Whatever the router changes holds for the next packet. What is
+/// to be held goes to [`super::Router::hold`].
 #[derive(Debug)]
 pub struct Sending {
     table: ArcSwap<Table>,

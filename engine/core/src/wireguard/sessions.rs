@@ -263,6 +263,7 @@ impl Sessions {
     }
 
     fn begin(&mut self, interface: &Interface, draw: Draw, now: Instant) -> Option<Vec<u8>> {
+        self.note_sent();
         self.stamp = interface.stamp(&self.stamp, now);
         let (noise, message) = Initiator::begin(&interface.keys, &self.peer, draw.seed, &self.stamp).ok()?;
         self.pending = Some(Box::new(Pending { index: draw.index, noise }));
