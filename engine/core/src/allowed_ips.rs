@@ -63,7 +63,7 @@ impl FromStr for Prefix {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct AllowedIps<T> {
     /// Longest first.
     v4: Vec<(u8, HashMap<IpAddr, T>)>,

@@ -21,4 +21,4 @@ pub mod segment;
 pub mod vnet;
 pub mod wireguard;
 
-pub use router::{MAX_PEERS, Output, PeerConfig, PeerSnapshot, Route, Router, RouterError};
+pub use router::{MAX_PEERS, Output, PeerConfig, PeerSnapshot, Route, Router, RouterError, Sending};

@@ -284,11 +284,11 @@ fn the_hold_and_the_reports_are_bounded() {
 
 #[test]
 fn multicast_and_link_local_packets_never_leave() {
-    let mut world = World::with_session(7);
+    let world = World::with_session(7);
     for address in ["224.0.0.1", "255.255.255.255", "169.254.1.1"] {
         let packet = udp(world.a.overlay, address.parse().unwrap());
         let ip = IpHeader::parse(&packet).unwrap();
-        let route = world.a.router.route(&ip, 1, packet.len(), world.now);
+        let route = world.a.sending.route(&ip, 1, packet.len(), world.now);
         assert_eq!(route, Route::Drop(DropReason::LinkLocal));
     }
 }

@@ -68,7 +68,8 @@ pub(crate) fn run(shared: &Shared) -> Result<(), String> {
                 break;
             }
         }
-        if is_called || due.is_some_and(|due| due <= Instant::now()) {
+        // While nothing is due, whatever came may have set a deadline.
+        if is_called || due.is_none_or(|due| due <= Instant::now()) {
             due = handle_timeouts(shared);
         }
     }
@@ -78,6 +79,7 @@ pub(crate) fn run(shared: &Shared) -> Result<(), String> {
 /// Looks at every datagram of the batch once; the lock is taken only if there is WireGuard among them.
 fn receive(shared: &Shared, batch: &mut Batch) {
     let mut router = None;
+    let now = Instant::now();
     for number in 0..batch.received.count() {
         let (source, message, size) = batch.received.message(number);
         for start in message.clone().step_by(size) {
@@ -86,7 +88,7 @@ fn receive(shared: &Shared, batch: &mut Batch) {
             match kind(datagram) {
                 Kind::Wireguard => {
                     let router = router.get_or_insert_with(|| shared.router());
-                    if let Some(open) = router.receive(source, datagram, Instant::now()) {
+                    if let Some(open) = router.receive(source, datagram, now) {
                         batch.open.push((range, source, open));
                     }
                 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use shadowmesh_core::drops::{DropReason, Drops};
-use shadowmesh_core::{Output, Router};
+use shadowmesh_core::{Output, Router, Sending};
 
 use crate::events::{Event, EventQueue};
 use crate::os::{Port, Signal, Tun, WriteError};
@@ -13,6 +13,7 @@ use crate::os::{Port, Signal, Tun, WriteError};
 #[derive(Debug)]
 pub(crate) struct Shared {
     router: Mutex<Router>,
+    pub(crate) sending: Arc<Sending>,
     pub(crate) drops: Arc<Drops>,
     pub(crate) events: Arc<EventQueue>,
     pub(crate) port: Port,
@@ -33,6 +34,7 @@ impl Shared {
         tun: Option<Tun>,
     ) -> io::Result<Self> {
         Ok(Self {
+            sending: router.sending(),
             router: Mutex::new(router),
             drops,
             events,

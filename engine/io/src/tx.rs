@@ -41,11 +41,9 @@ fn send_packet(shared: &Shared, read: &mut [u8], outbox: &mut Outbox) -> Result<
     let vnet = VnetHeader::decode(header).ok_or(DropReason::MalformedPacket)?;
     let mut packets = SuperPacket::parse(&vnet, packet)?;
 
-    let mut router = shared.router();
-    let route = router.route(packets.ip(), packets.count(), packets.total_bytes(), Instant::now());
-    match route {
+    let now = Instant::now();
+    match shared.sending.route(packets.ip(), packets.count(), packets.total_bytes(), now) {
         Route::To(destination, mut seals) => {
-            drop(router);
             while let Some(packet) = packets.next_packet() {
                 let bytes = sealed_bytes(packet.len());
                 if outbox.room(bytes).is_none() {
@@ -57,7 +55,7 @@ fn send_packet(shared: &Shared, read: &mut [u8], outbox: &mut Outbox) -> Result<
             }
         }
         Route::Hold => {
-            let now = Instant::now();
+            let mut router = shared.router();
             while let Some(packet) = packets.next_packet() {
                 router.hold(packet, now);
             }

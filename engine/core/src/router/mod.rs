@@ -1,10 +1,13 @@
 //! Which peer a packet belongs to, what waits, and the WireGuard state of all peers.
 //!
-//! Two threads share a router behind a lock that they take for a batch at a time: [`Router::route`] reserves
-//! counters for a batch of packets, [`Router::receive`] and [`Router::accept`] stand before and after
-//! opening a batch of datagrams. The ciphers run outside. After any call, drain [`Router::poll`].
+//! The thread that sends has [`Sending`], which takes no lock, and comes to the router only with what must wait.
+//! The thread that receives takes the router's lock for a batch at a time: [`Router::receive`] and
+//! [`Router::accept`] stand before and after opening it. The ciphers run outside. After any call, drain
+//! [`Router::poll`].
 
+mod early;
 mod peers;
+mod sending;
 mod unrouted;
 
 use std::collections::VecDeque;
@@ -16,12 +19,14 @@ use std::time::{Duration, Instant};
 use crate::allowed_ips::Prefix;
 use crate::drops::{DropReason, Drops};
 use crate::icmp;
-use crate::packet::{IpHeader, is_link_scoped};
+use crate::packet::IpHeader;
 use crate::wireguard::{
-    Cipher, Draw, HEADER_BYTES, Interface, Open, Opened, PublicKey, Received, Seals, Secret, Sessions,
-    sealed_bytes,
+    Cipher, Draw, HEADER_BYTES, Initiation, Interface, Open, Opened, PublicKey, Received, Seals, Secret,
+    Sessions, sealed_bytes,
 };
+use early::Early;
 use peers::{Peer, PeerTable, Slot};
+pub use sending::Sending;
 use unrouted::Unrouted;
 
 /// A peer with three sessions costs 9 KB: 40 MB for a full table, and a node trusts dozens.
@@ -91,6 +96,7 @@ pub struct Router {
     drops: Arc<Drops>,
     peers: PeerTable,
     unrouted: Unrouted,
+    early: Early,
     outputs: VecDeque<Output>,
 }
 
@@ -103,18 +109,24 @@ impl Router {
             own,
             mtu,
             drops,
-            peers: PeerTable::default(),
+            peers: PeerTable::new(mtu),
             unrouted: Unrouted::default(),
+            early: Early::default(),
             outputs: VecDeque::new(),
         }
+    }
+
+    /// Stays the same for as long as the router lives.
+    pub fn sending(&self) -> Arc<Sending> {
+        Arc::clone(self.peers.sending())
     }
 
     pub fn poll(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }
 
-    /// Adds a peer, or replaces PSK, path, keepalive and prefixes of the one that is there. On an error
-    /// nothing has changed.
+    /// Adds a peer, or replaces PSK, path, keepalive and prefixes of the one that is there. An initiation of it that
+    /// came within the last 2 s is answered. On an error nothing has changed.
     pub fn add_peer(&mut self, config: PeerConfig, now: Instant) -> Result<(), RouterError> {
         if config.public_key == self.interface.public_key() {
             return Err(RouterError::UnusableKey);
@@ -130,8 +142,14 @@ impl Router {
         };
         self.peers.set_prefixes(slot, config.allowed_ips);
         self.peers.register(slot);
+        self.drop_expired_initiations(now);
+        if let Some((source, initiation)) = self.early.take(&config.public_key)
+            && let Err(reason) = self.answer(slot, source, initiation, now)
+        {
+            self.drops.count(reason);
+        }
         if config.initiate {
-            self.initiate(slot, now);
+            self.initiate(slot, now, Sessions::initiate_anew);
         }
         self.release_unrouted(now);
         Ok(())
@@ -140,7 +158,7 @@ impl Router {
     pub fn set_path(&mut self, public_key: PublicKey, path: SocketAddr) -> Result<(), RouterError> {
         let slot = self.peers.find(&public_key).ok_or(RouterError::UnknownPeer)?;
         if let Some(peer) = self.peers.get_mut(slot) {
-            peer.path = path;
+            peer.set_path(path);
         }
         Ok(())
     }
@@ -149,21 +167,6 @@ impl Router {
         if let Some(peer) = self.peers.remove(&public_key) {
             self.drops.count_many(DropReason::NoSession, peer.waiting.len() as u64);
         }
-    }
-
-    /// Finds the peer for a packet that will become `packets` packets of `bytes` bytes together.
-    pub fn route(&mut self, ip: &IpHeader, packets: usize, bytes: usize, now: Instant) -> Route {
-        if is_link_scoped(ip.destination) {
-            return Route::Drop(DropReason::LinkLocal);
-        }
-        let Some(peer) = self.peers.route(ip.destination).and_then(|slot| self.peers.get_mut(slot)) else {
-            return Route::Hold;
-        };
-        let Some(seals) = peer.sessions.seal(packets, bytes, self.mtu, now) else {
-            return Route::Hold;
-        };
-        peer.count_sent(packets, bytes);
-        Route::To(peer.path, seals)
     }
 
     /// Keeps a packet until its peer has a session, or until there is such a peer.
@@ -218,6 +221,7 @@ impl Router {
         while let Some(packet) = self.unrouted.packets.pop_expired(now) {
             self.give_up(&packet);
         }
+        self.drop_expired_initiations(now);
         for slot in self.peers.slots() {
             let next = self.peers.get_mut(slot).and_then(|peer| peer.sessions.next_timeout());
             if next.is_none_or(|at| now < at) {
@@ -227,7 +231,7 @@ impl Router {
             let Some(peer) = self.peers.get_mut(slot) else {
                 continue;
             };
-            let (outputs, destination) = (&mut self.outputs, peer.path);
+            let (outputs, destination) = (&mut self.outputs, peer.path());
             let gave_up = peer.sessions.handle_timeout(&self.interface, draw, now, |datagram| {
                 outputs.push_back(Output::Send { datagram, destination });
             });
@@ -239,9 +243,10 @@ impl Router {
         }
     }
 
-    pub fn next_timeout(&self) -> Option<Instant> {
-        let sessions = self.peers.iter().filter_map(|peer| peer.sessions.next_timeout());
-        sessions.chain(self.unrouted.packets.next_timeout()).min()
+    pub fn next_timeout(&mut self) -> Option<Instant> {
+        let sessions = self.peers.iter_mut().filter_map(|peer| peer.sessions.next_timeout());
+        let held = [self.unrouted.packets.next_timeout(), self.early.next_timeout()];
+        sessions.chain(held.into_iter().flatten()).min()
     }
 
     pub fn peers(&self, now: Instant) -> Vec<PeerSnapshot> {
@@ -260,17 +265,22 @@ impl Router {
 
     fn replace_peer(&mut self, slot: Slot, config: &PeerConfig, now: Instant) {
         if let Some(peer) = self.peers.get_mut(slot) {
-            peer.path = config.path;
+            peer.set_path(config.path);
             peer.sessions.replace_psk(config.psk.clone(), config.cipher, config.keepalive, now);
         }
     }
 
-    fn initiate(&mut self, slot: Slot, now: Instant) {
+    fn initiate(
+        &mut self,
+        slot: Slot,
+        now: Instant,
+        initiate: fn(&mut Sessions, &Interface, Draw, Instant) -> Option<Vec<u8>>,
+    ) {
         let draw = self.draw();
         if let Some(peer) = self.peers.get_mut(slot)
-            && let Some(datagram) = peer.sessions.initiate(&self.interface, draw, now)
+            && let Some(datagram) = initiate(&mut peer.sessions, &self.interface, draw, now)
         {
-            self.outputs.push_back(Output::Send { datagram, destination: peer.path });
+            self.outputs.push_back(Output::Send { datagram, destination: peer.path() });
             self.peers.register(slot);
         }
     }
@@ -287,8 +297,8 @@ impl Router {
             let mut datagram = vec![0; sealed_bytes(packet.len())];
             if let Some(length) = seals.seal(&packet, &mut datagram) {
                 datagram.truncate(length);
-                peer.count_sent(1, packet.len());
-                let destination = peer.path;
+                peer.outgoing.count_sent(1, packet.len());
+                let destination = peer.path();
                 self.outputs.push_back(Output::Send { datagram, destination });
             }
             return;
@@ -296,7 +306,28 @@ impl Router {
         if peer.waiting.push(packet, now).is_some() {
             self.drops.count(DropReason::NoSession);
         }
-        self.initiate(slot, now);
+        self.initiate(slot, now, Sessions::initiate);
+    }
+
+    /// It is answered where it came from, but does not move the path, as it would in WireGuard: it proves the static
+    /// key and not the PSK. The first packet under the new keys moves it.
+    fn answer(
+        &mut self,
+        slot: Slot,
+        source: SocketAddr,
+        initiation: Initiation,
+        now: Instant,
+    ) -> Result<(), DropReason> {
+        let draw = self.draw();
+        let peer = self.peers.get_mut(slot).ok_or(DropReason::WireguardRefused)?;
+        let response = peer.sessions.handle_initiation(initiation, draw, now)?;
+        self.peers.register(slot);
+        self.outputs.push_back(Output::Send { datagram: response, destination: source });
+        Ok(())
+    }
+
+    fn drop_expired_initiations(&mut self, now: Instant) {
+        self.drops.count_many(DropReason::WireguardRefused, self.early.drop_expired(now) as u64);
     }
 
     fn release_unrouted(&mut self, now: Instant) {
@@ -321,8 +352,10 @@ impl Router {
         datagram: &[u8],
         now: Instant,
     ) -> Result<Option<Open>, DropReason> {
-        let answer = match self.interface.receive(source, datagram, now)? {
-            Received::CookieReply(reply) => reply,
+        match self.interface.receive(source, datagram, now)? {
+            Received::CookieReply(reply) => {
+                self.outputs.push_back(Output::Send { datagram: reply, destination: source });
+            }
             Received::Data(index, counter) => {
                 let (_, peer) = self.peers.at(index)?;
                 return peer.sessions.open(index, counter, now).map(Some);
@@ -330,27 +363,21 @@ impl Router {
             Received::Cookie(index, cookie) => {
                 let (_, peer) = self.peers.at(index)?;
                 peer.sessions.handle_cookie(&cookie, now)?;
-                return Ok(None);
             }
-            Received::Initiation(key, initiation) => {
-                // It is answered where it came from, but does not move the path, as it would in WireGuard: it
-                // proves the static key and not the PSK. The first packet under the new keys moves it.
-                let slot = self.peers.find(&key).ok_or(DropReason::WireguardRefused)?;
-                let draw = self.draw();
-                let peer = self.peers.get_mut(slot).ok_or(DropReason::WireguardRefused)?;
-                let response = peer.sessions.handle_initiation(*initiation, draw, now)?;
-                self.peers.register(slot);
-                response
-            }
+            Received::Initiation(key, initiation) => match self.peers.find(&key) {
+                Some(slot) => self.answer(slot, source, *initiation, now)?,
+                None => {
+                    let dropped = self.early.push(key, source, initiation);
+                    dropped.map_or(Ok(()), Err)?;
+                }
+            },
             Received::Response(index, response) => {
                 let (slot, peer) = self.peers.at(index)?;
                 let confirmation = peer.sessions.handle_response(index, &response, now)?;
                 self.outputs.push_back(Output::Send { datagram: confirmation, destination: source });
                 self.heard_from(slot, source, now);
-                return Ok(None);
             }
-        };
-        self.outputs.push_back(Output::Send { datagram: answer, destination: source });
+        }
         Ok(None)
     }
 
@@ -389,8 +416,8 @@ impl Router {
         let Some(peer) = self.peers.get_mut(slot) else {
             return;
         };
-        if peer.path != source {
-            peer.path = source;
+        if peer.path() != source {
+            peer.set_path(source);
             self.outputs.push_back(Output::Roamed(peer.public_key, source));
         }
         if !peer.sessions.take_new_handshake() {

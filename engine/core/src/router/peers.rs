@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Instant;
 
+use super::sending::{Outgoing, Sending, Table};
 use super::{MAX_PEERS, PeerConfig, PeerSnapshot, RouterError};
 use crate::allowed_ips::{AllowedIps, MAX_PREFIXES, Prefix};
 use crate::drops::DropReason;
@@ -16,13 +18,12 @@ pub(super) type Slot = usize;
 #[derive(Debug)]
 pub(super) struct Peer {
     pub(super) public_key: PublicKey,
-    pub(super) path: SocketAddr,
+    path: SocketAddr,
+    pub(super) outgoing: Arc<Outgoing>,
     pub(super) sessions: Sessions,
     /// Packets that wait for a session.
     pub(super) waiting: Hold,
-    pub(super) tx_bytes: u64,
     pub(super) rx_bytes: u64,
-    pub(super) tx_packets: u64,
     pub(super) rx_packets: u64,
     allowed_ips: Vec<Prefix>,
     /// What `by_index` has for this peer.
@@ -34,37 +35,42 @@ impl Peer {
         Self {
             public_key: config.public_key,
             path: config.path,
+            outgoing: Arc::new(Outgoing::new(config.path, Arc::clone(sessions.sending()))),
             sessions,
             waiting: Hold::default(),
-            tx_bytes: 0,
             rx_bytes: 0,
-            tx_packets: 0,
             rx_packets: 0,
             allowed_ips: Vec::new(),
             indices: Vec::new(),
         }
     }
 
-    pub(super) fn count_sent(&mut self, packets: usize, bytes: usize) {
-        self.tx_packets += packets as u64;
-        self.tx_bytes += bytes as u64;
+    pub(super) fn path(&self) -> SocketAddr {
+        self.path
+    }
+
+    pub(super) fn set_path(&mut self, path: SocketAddr) {
+        self.path = path;
+        self.outgoing.set_path(path);
     }
 
     pub(super) fn snapshot(&self, now: Instant) -> PeerSnapshot {
+        let (tx_packets, tx_bytes) = self.outgoing.sent();
         PeerSnapshot {
             public_key: self.public_key,
             path: self.path,
-            tx_bytes: self.tx_bytes,
+            tx_bytes,
             rx_bytes: self.rx_bytes,
-            tx_packets: self.tx_packets,
+            tx_packets,
             rx_packets: self.rx_packets,
             handshake_age: self.sessions.handshake_at().map(|at| now.duration_since(at)),
         }
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct PeerTable {
+    sending: Arc<Sending>,
     peers: Vec<Option<Peer>>,
     by_key: HashMap<PublicKey, Slot>,
     by_index: HashMap<Index, Slot>,
@@ -72,8 +78,27 @@ pub(super) struct PeerTable {
 }
 
 impl PeerTable {
+    pub(super) fn new(mtu: usize) -> Self {
+        Self {
+            sending: Arc::new(Sending::new(mtu)),
+            peers: Vec::new(),
+            by_key: HashMap::new(),
+            by_index: HashMap::new(),
+            routes: AllowedIps::default(),
+        }
+    }
+
+    /// Sends to the peers of this table.
+    pub(super) fn sending(&self) -> &Arc<Sending> {
+        &self.sending
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &Peer> {
         self.peers.iter().flatten()
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Peer> {
+        self.peers.iter_mut().flatten()
     }
 
     /// Every slot that may be taken.
@@ -120,8 +145,11 @@ impl PeerTable {
 
     pub(super) fn remove(&mut self, public_key: &PublicKey) -> Option<Peer> {
         let slot = self.by_key.remove(public_key)?;
-        self.set_prefixes(slot, Vec::new());
         let peer = self.peers[slot].take()?;
+        for prefix in &peer.allowed_ips {
+            self.routes.remove(prefix);
+        }
+        self.publish();
         for index in &peer.indices {
             self.by_index.remove(index);
         }
@@ -145,12 +173,16 @@ impl PeerTable {
         let Some(peer) = &mut self.peers[slot] else {
             return;
         };
+        if peer.allowed_ips == prefixes {
+            return;
+        }
         for prefix in std::mem::replace(&mut peer.allowed_ips, prefixes) {
             self.routes.remove(&prefix);
         }
         for prefix in &peer.allowed_ips {
             self.routes.insert(*prefix, slot);
         }
+        self.publish();
     }
 
     /// Brings `by_index` up to date after the peer's keys may have changed.
@@ -168,5 +200,11 @@ impl PeerTable {
         for index in &peer.indices {
             self.by_index.insert(*index, slot);
         }
+    }
+
+    /// The whole table, because peers and prefixes seldom change: a full one costs a millisecond or two.
+    fn publish(&self) {
+        let peers = self.peers.iter().map(|peer| Some(Arc::clone(&peer.as_ref()?.outgoing)));
+        self.sending.replace(Table { routes: self.routes.clone(), peers: peers.collect() });
     }
 }

@@ -1,5 +1,9 @@
 //! The ciphers of transport data, and for how long one key of each may be used.
 
+use std::ops::Range;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+
 use ring::aead::{AES_256_GCM, Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 
 use super::{Secret, TAG_BYTES};
@@ -27,19 +31,36 @@ pub enum Cipher {
     Aes256Gcm,
 }
 
-/// How much one key has sealed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// How much one key has sealed. Several threads may reserve at once: no counter is given out twice, and no
+/// limit is exceeded.
+#[derive(Debug, Default)]
 pub(super) struct Usage {
-    pub(super) packets: u64,
-    pub(super) blocks: u64,
+    packets: AtomicU64,
+    blocks: AtomicU64,
 }
 
 impl Usage {
-    pub(super) fn plus(self, packets: u64, bytes: u64) -> Self {
-        // Each packet may end in a part of a block, and has one more for its length.
-        let blocks = bytes / BLOCK_BYTES + 2 * packets;
-        Self { packets: self.packets.saturating_add(packets), blocks: self.blocks.saturating_add(blocks) }
+    /// Counters for that many packets of `bytes` bytes together; None when the key may not seal as much.
+    pub(super) fn reserve(&self, cipher: Cipher, packets: u64, bytes: u64) -> Option<Range<u64>> {
+        if let Some(limits) = cipher.block_limits() {
+            // Each packet may end in a part of a block, and has one more for its length.
+            let blocks = packets.saturating_mul(2).saturating_add(bytes / BLOCK_BYTES);
+            add_up_to(limits.reject_after, &self.blocks, blocks)?;
+        }
+        let first = add_up_to(REJECT_AFTER_MESSAGES, &self.packets, packets)?;
+        Some(first..first + packets)
     }
+
+    pub(super) fn wants_rekey(&self, cipher: Cipher) -> bool {
+        let has_many = |limits: BlockLimits| self.blocks.load(Relaxed) >= limits.rekey_after;
+        self.packets.load(Relaxed) >= REKEY_AFTER_MESSAGES || cipher.block_limits().is_some_and(has_many)
+    }
+}
+
+/// What it was before. Nothing is added over the limit, so it cannot wrap however often it is asked for.
+fn add_up_to(limit: u64, used: &AtomicU64, more: u64) -> Option<u64> {
+    let add = |used: u64| used.checked_add(more).filter(|sum| *sum <= limit);
+    used.fetch_update(Relaxed, Relaxed, add).ok()
 }
 
 impl Cipher {
@@ -55,15 +76,16 @@ impl Cipher {
         false
     }
 
-    pub(super) fn wants_rekey(self, usage: Usage) -> bool {
-        let is_aes = self == Self::Aes256Gcm;
-        usage.packets >= REKEY_AFTER_MESSAGES || is_aes && usage.blocks >= AES_REKEY_AFTER_BLOCKS
+    fn block_limits(self) -> Option<BlockLimits> {
+        let aes = BlockLimits { rekey_after: AES_REKEY_AFTER_BLOCKS, reject_after: AES_REJECT_AFTER_BLOCKS };
+        (self == Self::Aes256Gcm).then_some(aes)
     }
+}
 
-    pub(super) fn allows(self, usage: Usage) -> bool {
-        let is_aes = self == Self::Aes256Gcm;
-        usage.packets <= REJECT_AFTER_MESSAGES && !(is_aes && usage.blocks > AES_REJECT_AFTER_BLOCKS)
-    }
+/// How many blocks one key may seal.
+struct BlockLimits {
+    rekey_after: u64,
+    reject_after: u64,
 }
 
 /// One direction's key. Sealing and opening take their counter from outside.
@@ -99,25 +121,56 @@ fn nonce(counter: u64) -> Nonce {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Barrier;
 
     #[test]
     fn aes_asks_for_a_new_key_before_it_refuses_and_counts_bytes() {
-        let gigabytes = |number: u64| Usage::default().plus(0, number << 30);
-        assert!(!Cipher::Aes256Gcm.wants_rekey(gigabytes(255)));
-        assert!(Cipher::Aes256Gcm.wants_rekey(gigabytes(256)));
-        assert!(Cipher::Aes256Gcm.allows(gigabytes(362)));
-        assert!(!Cipher::Aes256Gcm.allows(gigabytes(363)));
-        assert!(!Cipher::ChaCha20Poly1305.wants_rekey(gigabytes(363)));
+        let aes = Usage::default();
+        assert_eq!(aes.reserve(Cipher::Aes256Gcm, 0, 255 << 30), Some(0..0));
+        assert!(!aes.wants_rekey(Cipher::Aes256Gcm));
+        assert!(aes.reserve(Cipher::Aes256Gcm, 0, 1 << 30).is_some());
+        assert!(aes.wants_rekey(Cipher::Aes256Gcm));
+        assert!(aes.reserve(Cipher::Aes256Gcm, 0, 106 << 30).is_some());
+        assert!(aes.reserve(Cipher::Aes256Gcm, 0, 1 << 30).is_none());
+        assert!(aes.reserve(Cipher::Aes256Gcm, 1, 1_280).is_some(), "what was refused is not counted");
+        let chacha = Usage::default();
+        assert!(chacha.reserve(Cipher::ChaCha20Poly1305, 0, 363 << 30).is_some());
+        assert!(!chacha.wants_rekey(Cipher::ChaCha20Poly1305));
     }
 
     #[test]
-    fn every_cipher_ends_before_its_counter_does() {
+    fn every_cipher_ends_before_its_counter_does_and_stays_ended() {
         for cipher in [Cipher::ChaCha20Poly1305, Cipher::Aes256Gcm] {
-            let used = |packets| Usage { packets, blocks: 0 };
-            assert!(!cipher.wants_rekey(used((1 << 60) - 1)));
-            assert!(cipher.wants_rekey(used(1 << 60)));
-            assert!(cipher.allows(used(u64::MAX - 8192)));
-            assert!(!cipher.allows(used(u64::MAX - 8191)));
+            let used = |packets| Usage { packets: AtomicU64::new(packets), blocks: AtomicU64::new(0) };
+            assert!(!used((1 << 60) - 1).wants_rekey(cipher));
+            assert!(used(1 << 60).wants_rekey(cipher));
+            let last = u64::MAX - 8193;
+            let usage = used(last);
+            assert_eq!(usage.reserve(cipher, 1, 0), Some(last..last + 1));
+            for _ in 0..10_000 {
+                assert_eq!(usage.reserve(cipher, 1, 0), None);
+            }
         }
+    }
+
+    #[test]
+    fn threads_that_reserve_at_once_never_get_the_same_counter_or_more_than_the_key_allows() {
+        const LEFT: u64 = 1_000_000;
+        let usage =
+            Usage { packets: AtomicU64::new(REJECT_AFTER_MESSAGES - LEFT), blocks: AtomicU64::new(0) };
+        let start = Barrier::new(2);
+        let reserve_all = || -> Vec<Range<u64>> {
+            start.wait();
+            let reserve = |packets| usage.reserve(Cipher::default(), packets, 0);
+            std::iter::from_fn(|| reserve(7).or_else(|| reserve(1))).collect()
+        };
+        let mut given: Vec<Range<u64>> = std::thread::scope(|scope| {
+            let threads = [scope.spawn(reserve_all), scope.spawn(reserve_all)];
+            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        });
+        given.sort_by_key(|range| range.start);
+        assert_eq!(given.first().map(|range| range.start), Some(REJECT_AFTER_MESSAGES - LEFT));
+        assert_eq!(given.last().map(|range| range.end), Some(REJECT_AFTER_MESSAGES));
+        assert!(given.windows(2).all(|pair| pair[0].end == pair[1].start));
     }
 }

@@ -48,6 +48,18 @@ pub struct Initiation {
     pub(super) noise: Responder,
     pub(super) stamp: Stamp,
     pub(super) sender: Index,
+    pub(super) received_at: Instant,
+}
+
+impl Initiation {
+    pub fn received_at(&self) -> Instant {
+        self.received_at
+    }
+
+    /// Whether it was made after `other`, if both are of the same peer.
+    pub fn is_newer_than(&self, other: &Self) -> bool {
+        self.stamp > other.stamp
+    }
 }
 
 impl fmt::Debug for Initiation {
@@ -125,7 +137,10 @@ impl Interface {
                 }
                 let (noise, peer, stamp) = Responder::begin(&self.keys, self.random.secret(), noise)
                     .map_err(|_| DropReason::WireguardRefused)?;
-                Ok(Received::Initiation(peer, Box::new(Initiation { noise, stamp, sender })))
+                Ok(Received::Initiation(
+                    peer,
+                    Box::new(Initiation { noise, stamp, sender, received_at: now }),
+                ))
             }
             Message::Response { sender, receiver, noise } => {
                 if let Some(reply) = self.check_macs(source, datagram, sender, now)? {

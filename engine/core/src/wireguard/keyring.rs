@@ -1,27 +1,34 @@
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::Index;
+use super::sending::SendHalf;
 use super::session::Session;
 
 /// The sessions with one peer: the one in use, the one before it, and one that the peer has not used yet.
-#[derive(Default)]
 pub(super) struct KeyRing {
+    sending: Arc<SendHalf>,
     previous: Option<Box<Session>>,
     current: Option<Box<Session>>,
     next: Option<Box<Session>>,
 }
 
 impl KeyRing {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { sending: Arc::new(SendHalf::new(now)), previous: None, current: None, next: None }
+    }
+
+    /// Seals with the session in use.
+    pub(super) fn sending(&self) -> &Arc<SendHalf> {
+        &self.sending
+    }
+
     pub(super) fn indices(&self) -> impl Iterator<Item = Index> + '_ {
         [&self.previous, &self.current, &self.next].into_iter().flatten().map(|session| session.index)
     }
 
     pub(super) fn current(&self) -> Option<&Session> {
         self.current.as_deref()
-    }
-
-    pub(super) fn current_mut(&mut self) -> Option<&mut Session> {
-        self.current.as_deref_mut()
     }
 
     pub(super) fn find(&mut self, index: Index) -> Option<&mut Session> {
@@ -57,12 +64,18 @@ impl KeyRing {
         }
     }
 
+    pub(super) fn clear(&mut self) {
+        self.sending.replace(None);
+        (self.previous, self.current, self.next) = (None, None, None);
+    }
+
     pub(super) fn next_timeout(&self) -> Option<Instant> {
         let expiring = [&self.previous, &self.next].into_iter().flatten();
         expiring.map(|session| session.opens_until()).min()
     }
 
     fn replace_current(&mut self, session: Box<Session>, mut old: Option<Box<Session>>, now: Instant) {
+        self.sending.replace(Some(Arc::clone(session.sender())));
         if let Some(old) = &mut old
             && old.epoch != session.epoch
         {
@@ -70,5 +83,36 @@ impl KeyRing {
         }
         self.previous = old;
         self.current = Some(session);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wireguard::cipher::Cipher;
+    use crate::wireguard::noise::TransportKeys;
+    use crate::wireguard::session::Parties;
+    use std::sync::Weak;
+
+    #[test]
+    fn a_key_is_freed_when_it_is_replaced_twice_or_cleared() {
+        let now = Instant::now();
+        let mut ring = KeyRing::new(now);
+        let keys: Vec<Weak<_>> = (0..3)
+            .map(|number| {
+                let parties = Parties { own: Index(number), peer: Index(9), is_initiator: true };
+                let keys = TransportKeys { send: [1; 32].into(), receive: [2; 32].into() };
+                let session = Session::new(&parties, &keys, Cipher::default(), 0, now);
+                let key = Arc::downgrade(session.sender());
+                ring.add_initiated(session, now);
+                assert!(ring.sending().seal(1, 0, 0, now).is_some());
+                key
+            })
+            .collect();
+        let is_there = || keys.iter().map(|key| key.strong_count() > 0).collect::<Vec<_>>();
+        assert_eq!(is_there(), [false, true, true]);
+        ring.clear();
+        assert_eq!(is_there(), [false, false, false]);
+        assert!(ring.sending().seal(1, 0, 0, now).is_none());
     }
 }

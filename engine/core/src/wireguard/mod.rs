@@ -1,7 +1,8 @@
 //! The WireGuard protocol (www.wireguard.com/papers/wireguard.pdf), as the router sees it.
 //!
 //! [`Interface`] is this host's static key and reads what arrives; [`Sessions`] is the state towards one peer.
-//! Sealing and opening need neither: [`Seals`] and [`Open`] are made under the router's lock and used outside it.
+//! Its half that sends, [`SendHalf`], is shared with whoever sends, and takes no lock; an [`Open`] is made under the
+//! router's lock and used outside it.
 //! Nothing here reads a clock or asks the system for chance; no secret is compared in variable time.
 
 mod blake;
@@ -15,6 +16,7 @@ mod noise;
 mod psks;
 mod random;
 mod replay;
+mod sending;
 mod session;
 mod sessions;
 mod timers;
@@ -24,8 +26,9 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 pub use cipher::Cipher;
-pub use interface::{Draw, Interface, Received};
-pub use session::{Open, Opened, Seals};
+pub use interface::{Draw, Initiation, Interface, Received};
+pub use sending::{Seals, SendHalf};
+pub use session::{Open, Opened};
 pub use sessions::Sessions;
 
 /// A key that must not be copied around or printed.

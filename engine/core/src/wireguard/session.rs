@@ -4,12 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::cipher::{Cipher, Key, Usage};
-use super::message::data_header;
+use super::cipher::{Cipher, Key};
 use super::noise::TransportKeys;
 use super::replay::ReplayWindow;
+use super::sending::SendKey;
 use super::timers::{KEEPALIVE_TIMEOUT, REJECT_AFTER_TIME, REKEY_AFTER_TIME, REKEY_TIMEOUT};
-use super::{HEADER_BYTES, Index, PADDING, TAG_BYTES};
+use super::{HEADER_BYTES, Index};
 use crate::drops::DropReason;
 
 /// How long packets sealed with the keys before a PSK change are still opened: what is on the way or reordered
@@ -23,16 +23,8 @@ pub(super) struct Session {
     is_initiator: bool,
     made_at: Instant,
     opens_until: Instant,
-    sender: Sender,
+    sender: Arc<SendKey>,
     receiver: Receiver,
-}
-
-struct Sender {
-    cipher: Cipher,
-    key: Arc<Key>,
-    /// The peer's index.
-    index: Index,
-    used: Usage,
 }
 
 struct Receiver {
@@ -60,12 +52,7 @@ impl Session {
             is_initiator: parties.is_initiator,
             made_at: now,
             opens_until: now + REJECT_AFTER_TIME,
-            sender: Sender {
-                cipher,
-                key: Arc::new(Key::new(cipher, &keys.send)),
-                index: parties.peer,
-                used: Usage::default(),
-            },
+            sender: Arc::new(SendKey::new(cipher, &keys.send, parties.peer, now)),
             receiver: Receiver {
                 key: Arc::new(Key::new(cipher, &keys.receive)),
                 window: ReplayWindow::default(),
@@ -86,21 +73,13 @@ impl Session {
         self.opens_until = self.opens_until.min(now + RETIRED_TIME);
     }
 
-    /// Reserves counters for that many packets; None when the key is too old or has sealed too much.
-    pub(super) fn seal(&mut self, packets: usize, bytes: usize, mtu: usize, now: Instant) -> Option<Seals> {
-        let sender = &mut self.sender;
-        let used = sender.used.plus(packets as u64, bytes as u64);
-        if now.duration_since(self.made_at) >= REJECT_AFTER_TIME || !sender.cipher.allows(used) {
-            return None;
-        }
-        let counters = sender.used.packets..used.packets;
-        sender.used = used;
-        Some(Seals { key: Arc::clone(&sender.key), index: sender.index, counters, mtu })
+    pub(super) fn sender(&self) -> &Arc<SendKey> {
+        &self.sender
     }
 
     pub(super) fn wants_rekey_after_send(&self, now: Instant) -> bool {
         let is_old = self.is_initiator && now.duration_since(self.made_at) >= REKEY_AFTER_TIME;
-        is_old || self.sender.cipher.wants_rekey(self.sender.used)
+        is_old || self.sender.wants_rekey()
     }
 
     /// Whoever only receives would notice the end of the keys too late.
@@ -126,46 +105,6 @@ impl Session {
             return Err(DropReason::WireguardReplay);
         }
         Ok(bytes)
-    }
-}
-
-/// A key with the counters that were reserved for a batch of packets.
-pub struct Seals {
-    key: Arc<Key>,
-    index: Index,
-    counters: std::ops::Range<u64>,
-    mtu: usize,
-}
-
-impl fmt::Debug for Seals {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Seals").field("index", &self.index).field("counters", &self.counters).finish()
-    }
-}
-
-impl PartialEq for Seals {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.key, &other.key) && self.counters == other.counters
-    }
-}
-
-impl Eq for Seals {}
-
-impl Seals {
-    /// Seals one packet. Length of the datagram, which begins at the start of `datagram`; None when there is no
-    /// room, or more packets than were reserved.
-    pub fn seal(&mut self, packet: &[u8], datagram: &mut [u8]) -> Option<usize> {
-        let padded = packet.len().next_multiple_of(PADDING).min(self.mtu.max(packet.len()));
-        let total = HEADER_BYTES + padded + TAG_BYTES;
-        let datagram = datagram.get_mut(..total)?;
-        let counter = self.counters.next()?;
-        let (header, rest) = datagram.split_at_mut(HEADER_BYTES);
-        let (body, tag) = rest.split_at_mut(padded);
-        header.copy_from_slice(&data_header(self.index, counter));
-        body[..packet.len()].copy_from_slice(packet);
-        body[packet.len()..].fill(0);
-        tag.copy_from_slice(&self.key.seal(counter, body)?);
-        Some(total)
     }
 }
 
@@ -223,8 +162,8 @@ mod tests {
     #[test]
     fn a_batch_is_sealed_with_one_counter_each_and_no_more_than_were_reserved() {
         let now = Instant::now();
-        let (mut near, mut far) = pair(Cipher::default(), now);
-        let mut seals = near.seal(2, 40, 1280, now).unwrap();
+        let (near, mut far) = pair(Cipher::default(), now);
+        let mut seals = near.sender().seal(2, 40, 1280, now).unwrap();
         let mut datagrams = vec![vec![0; 64]; 2];
         for datagram in &mut datagrams {
             assert_eq!(seals.seal(&[7; 20], datagram), Some(64));
@@ -242,10 +181,10 @@ mod tests {
     #[test]
     fn keys_end_after_three_minutes_on_both_sides() {
         let now = Instant::now();
-        let (mut near, far) = pair(Cipher::default(), now);
+        let (near, far) = pair(Cipher::default(), now);
         let last = now + REJECT_AFTER_TIME - Duration::from_millis(1);
-        assert!(near.seal(1, 0, 0, last).is_some() && far.open(0, last).is_ok());
-        assert!(near.seal(1, 0, 0, now + REJECT_AFTER_TIME).is_none());
+        assert!(near.sender().seal(1, 0, 0, last).is_some() && far.open(0, last).is_ok());
+        assert!(near.sender().seal(1, 0, 0, now + REJECT_AFTER_TIME).is_none());
         assert_eq!(far.open(0, now + REJECT_AFTER_TIME).err(), Some(DropReason::NoSession));
     }
 
@@ -262,15 +201,15 @@ mod tests {
     #[test]
     fn a_key_that_has_sealed_its_share_asks_for_a_new_one_and_then_seals_nothing() {
         let now = Instant::now();
-        let (mut near, mut far) = pair(Cipher::Aes256Gcm, now);
-        assert!(far.seal(1, 256 << 30, 1280, now).is_some());
+        let (near, far) = pair(Cipher::Aes256Gcm, now);
+        assert!(far.sender().seal(1, 256 << 30, 1280, now).is_some());
         assert!(far.wants_rekey_after_send(now), "whoever began the session");
-        assert!(far.seal(1, 107 << 30, 1280, now).is_none());
-        assert!(near.seal(1, 256 << 30, 1280, now).is_some(), "each direction has its own key");
-        let (mut near, _) = pair(Cipher::ChaCha20Poly1305, now);
-        near.sender.used.packets = u64::MAX - 8193;
-        assert!(near.seal(1, 0, 0, now).is_some());
+        assert!(far.sender().seal(1, 107 << 30, 1280, now).is_none());
+        assert!(near.sender().seal(1, 256 << 30, 1280, now).is_some(), "each direction has its own key");
+        let (near, _) = pair(Cipher::ChaCha20Poly1305, now);
+        assert!(near.sender().seal((u64::MAX - 8193) as usize, 0, 0, now).is_some());
+        assert!(near.sender().seal(1, 0, 0, now).is_some());
         assert!(near.wants_rekey_after_send(now));
-        assert!(near.seal(1, 0, 0, now).is_none());
+        assert!(near.sender().seal(1, 0, 0, now).is_none());
     }
 }

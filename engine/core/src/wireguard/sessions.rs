@@ -1,4 +1,5 @@
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::cipher::Cipher;
@@ -8,13 +9,16 @@ use super::mac::MacWriter;
 use super::message;
 use super::noise::{Initiator, Stamp, TransportKeys};
 use super::psks::{Epoch, Psks};
-use super::session::{Open, Opened, Parties, Seals, Session};
-use super::timers::{Due, Timers};
+use super::sending::{Seals, SendHalf};
+use super::session::{Open, Opened, Parties, Session};
+use super::timers::{Due, REKEY_AFTER_TIME, Timers};
 use super::{HEADER_BYTES, Index, Interface, PublicKey, Secret, TAG_BYTES};
 use crate::drops::DropReason;
 
 /// Initiations of one peer closer together than this are a flood (the kernel's INITIATIONS_PER_SECOND is 50).
 const MIN_INITIATION_INTERVAL: Duration = Duration::from_millis(20);
+/// Ours keep more than that apart, as two may come closer together on the way.
+const OWN_INITIATION_INTERVAL: Duration = Duration::from_millis(40);
 
 /// All WireGuard state towards one peer.
 pub struct Sessions {
@@ -60,7 +64,7 @@ impl Sessions {
         interface.keys.agrees_with(&peer).then(|| Self {
             peer,
             psks: Psks::new(psk, cipher),
-            ring: KeyRing::default(),
+            ring: KeyRing::new(now),
             pending: None,
             macs: MacWriter::new(&peer),
             timers: Timers::new(keepalive, now),
@@ -74,10 +78,16 @@ impl Sessions {
     /// The session goes on carrying data until a handshake has confirmed the new PSK. An initiation that was sent
     /// already is sent anew, as the peer may have answered it with the old PSK.
     pub fn replace_psk(&mut self, psk: Secret, cipher: Cipher, keepalive: Duration, now: Instant) {
+        self.note_sent();
         self.timers.set_persistent_keepalive(keepalive, now);
         if self.psks.replace(psk, cipher) && self.pending.take().is_some() {
             self.timers.restart_initiation(now);
         }
+    }
+
+    /// Seals data without these sessions being asked, which take notice of it at their next call.
+    pub fn sending(&self) -> &Arc<SendHalf> {
+        self.ring.sending()
     }
 
     /// By which of our indices the peer may address us.
@@ -98,15 +108,28 @@ impl Sessions {
         self.begin(interface, draw, now)
     }
 
+    /// The initiation to send although one may be on its way: it may have been too early for the peer. None when a
+    /// session with the newest PSK has been agreed already, and when the last one is so young that the peer would
+    /// take both for a flood: then it follows at a deadline.
+    pub fn initiate_anew(&mut self, interface: &Interface, draw: Draw, now: Instant) -> Option<Vec<u8>> {
+        let is_fresh = |session: &Session| {
+            session.epoch == self.psks.newest().number
+                && now.duration_since(session.made_at()) < REKEY_AFTER_TIME
+        };
+        if self.ring.current().is_some_and(is_fresh) {
+            return None;
+        }
+        if self.pending.is_some() && self.timers.hasten_retry(OWN_INITIATION_INTERVAL, now) {
+            return None;
+        }
+        self.begin(interface, draw, now)
+    }
+
     /// Counters for that many packets; None when there is no session to send with.
     pub fn seal(&mut self, packets: usize, bytes: usize, mtu: usize, now: Instant) -> Option<Seals> {
-        let session = self.ring.current_mut()?;
-        let seals = session.seal(packets, bytes, mtu, now);
-        if seals.is_none() || session.wants_rekey_after_send(now) {
+        let seals = self.sending().seal(packets, bytes, mtu, now);
+        if seals.is_none() && self.ring.current().is_some() {
             self.timers.want_rekey(now);
-        }
-        if seals.is_some() {
-            self.timers.sent_data(now);
         }
         seals
     }
@@ -121,12 +144,14 @@ impl Sessions {
         if initiation.stamp <= self.peer_stamp {
             return Err(DropReason::WireguardReplay);
         }
+        self.note_sent();
         self.peer_stamp = initiation.stamp;
-        let is_flood = |at: Instant| now.duration_since(at) < MIN_INITIATION_INTERVAL;
+        let received_at = initiation.received_at;
+        let is_flood = |at: Instant| received_at.duration_since(at) < MIN_INITIATION_INTERVAL;
         if self.peer_initiated_at.is_some_and(is_flood) {
             return Err(DropReason::WireguardRefused);
         }
-        self.peer_initiated_at = Some(now);
+        self.peer_initiated_at = Some(received_at);
         let epoch = self.psks.answer();
         let (keys, noise) = initiation.noise.finish(&epoch.psk).map_err(|_| DropReason::WireguardRefused)?;
         let parties = Parties { own: draw.index, peer: initiation.sender, is_initiator: false };
@@ -143,6 +168,7 @@ impl Sessions {
         response: &Response,
         now: Instant,
     ) -> Result<Vec<u8>, DropReason> {
+        self.note_sent();
         let refused = DropReason::WireguardRefused;
         let pending = self.pending.as_deref_mut().filter(|pending| pending.index == index).ok_or(refused)?;
         // The old PSK only if the peer cannot be reached otherwise: it may be the one that was changed last.
@@ -173,6 +199,7 @@ impl Sessions {
 
     /// Length of the packet with its padding; None for a keepalive.
     pub fn accept(&mut self, opened: &Opened, now: Instant) -> Result<Option<usize>, DropReason> {
+        self.note_sent();
         let session = self.ring.find(opened.index()).ok_or(DropReason::NoSession)?;
         let bytes = session.accept(opened, now)?;
         let epoch = session.epoch;
@@ -204,6 +231,7 @@ impl Sessions {
         now: Instant,
         mut send: impl FnMut(Vec<u8>),
     ) -> bool {
+        self.note_sent();
         self.ring.drop_expired(now);
         let mut draw = Some(draw);
         let mut gave_up = false;
@@ -221,7 +249,7 @@ impl Sessions {
                     gave_up = true;
                 }
                 Due::Forget => {
-                    self.ring = KeyRing::default();
+                    self.ring.clear();
                     self.psks.forget_older();
                 }
             }
@@ -229,16 +257,31 @@ impl Sessions {
         gave_up
     }
 
-    pub fn next_timeout(&self) -> Option<Instant> {
+    pub fn next_timeout(&mut self) -> Option<Instant> {
+        self.note_sent();
         [self.timers.next_timeout(), self.ring.next_timeout()].into_iter().flatten().min()
     }
 
     fn begin(&mut self, interface: &Interface, draw: Draw, now: Instant) -> Option<Vec<u8>> {
+        self.note_sent();
         self.stamp = interface.stamp(&self.stamp, now);
         let (noise, message) = Initiator::begin(&interface.keys, &self.peer, draw.seed, &self.stamp).ok()?;
         self.pending = Some(Box::new(Pending { index: draw.index, noise }));
         self.timers.sent_initiation(draw.jitter, now);
         Some(self.macs.write(message::initiation(draw.index, &message), now))
+    }
+
+    /// Tells the timers of the data that was sent meanwhile. Comes first wherever they are moved or asked, so that
+    /// they hear of everything in its order.
+    fn note_sent(&mut self) {
+        let Some((first, last)) = self.sending().take_sent() else {
+            return;
+        };
+        self.timers.sent_data(first);
+        self.timers.sent_data(last);
+        if self.ring.current().is_some_and(|session| session.wants_rekey_after_send(last)) {
+            self.timers.want_rekey(last);
+        }
     }
 
     fn complete_handshake(&mut self, epoch: u32) {
@@ -254,8 +297,8 @@ impl Sessions {
 
     fn keepalive(&mut self, now: Instant) -> Option<Vec<u8>> {
         let mut datagram = vec![0; HEADER_BYTES + TAG_BYTES];
-        let session = self.ring.current_mut()?;
-        session.seal(1, 0, 0, now)?.seal(&[], &mut datagram)?;
+        let session = self.ring.current()?;
+        session.sender().seal(1, 0, 0, now)?.seal(&[], &mut datagram)?;
         if session.wants_rekey_after_send(now) {
             self.timers.want_rekey(now);
         }

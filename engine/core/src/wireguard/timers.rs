@@ -104,6 +104,17 @@ impl Timers {
         self.rekey_at = Some(now);
     }
 
+    /// Repeats the initiation that waits for its answer as soon as it is `interval` old. False if there is none
+    /// that young.
+    pub(super) fn hasten_retry(&mut self, interval: Duration, now: Instant) -> bool {
+        let (Some(retry_at), Some(initiated_at)) = (self.retry_at, self.initiated_at) else {
+            return false;
+        };
+        let at = initiated_at + interval;
+        self.retry_at = Some(retry_at.min(at));
+        now < at
+    }
+
     /// At the next look, unless one was sent just before.
     pub(super) fn want_rekey(&mut self, now: Instant) {
         let is_recent = self.initiated_at.is_some_and(|at| now.duration_since(at) < REKEY_TIMEOUT);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use shadowmesh_core::drops::{DropReason, Drops};
 use shadowmesh_core::packet::IpHeader;
 use shadowmesh_core::wireguard::{Cipher, Interface, PublicKey, Secret, sealed_bytes};
-use shadowmesh_core::{Output, PeerConfig, Route, Router};
+use shadowmesh_core::{Output, PeerConfig, Route, Router, Sending};
 
 pub const REKEY_AFTER: Duration = Duration::from_secs(120);
 pub const MTU: usize = 1280;
@@ -17,6 +17,7 @@ pub const GIVE_UP_AFTER: Duration = Duration::from_secs(90);
 
 pub struct Node {
     pub router: Router,
+    pub sending: Arc<Sending>,
     pub drops: Arc<Drops>,
     pub key: PublicKey,
     pub address: SocketAddr,
@@ -42,8 +43,10 @@ impl Node {
         let interface = Interface::new(&key, seed, now, Duration::from_secs(1_700_000_000));
         let key = interface.public_key();
         let overlay = IpAddr::from([10, 0, 0, number]);
+        let router = Router::new(interface, vec![overlay], MTU, Arc::clone(&drops));
         Self {
-            router: Router::new(interface, vec![overlay], MTU, Arc::clone(&drops)),
+            sending: router.sending(),
+            router,
             drops,
             key,
             address: SocketAddr::from(([192, 0, 2, number], 51820)),
@@ -151,7 +154,8 @@ impl World {
     pub fn pass(&mut self, time: Duration) {
         let end = self.now + time;
         loop {
-            let next = [&self.a, &self.b].into_iter().filter_map(|node| node.router.next_timeout()).min();
+            let next =
+                [&mut self.a, &mut self.b].into_iter().filter_map(|node| node.router.next_timeout()).min();
             let Some(next) = next.filter(|next| *next <= end) else {
                 break;
             };
@@ -174,7 +178,7 @@ pub fn send_packet(
     now: Instant,
 ) {
     let ip = IpHeader::parse(packet).unwrap();
-    match from.router.route(&ip, 1, packet.len(), now) {
+    match from.sending.route(&ip, 1, packet.len(), now) {
         Route::To(_, mut seals) => {
             let mut datagram = vec![0; sealed_bytes(packet.len())];
             let length = seals.seal(packet, &mut datagram).unwrap();
