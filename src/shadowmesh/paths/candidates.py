@@ -4,14 +4,52 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from ipaddress import IPv4Address, IPv6Network, ip_network
+from typing import Self
 
-from shadowmesh.wire.endpoint import Endpoint
+from shadowmesh.wire.endpoint import ENDPOINT_BYTES, Endpoint
+from shadowmesh.wire.errors import DecodeError
+
+CANDIDATE_BYTES = 1 + ENDPOINT_BYTES
 
 MAX_CANDIDATES = 8  # a handshake sends its first flight to each: 8 x 2.5 KB is what a hostile caller can make us send
 _SUBNET_BITS = {4: 24, 6: 64}  # the usual size of a LAN; a wrong guess only changes the order
 _THIS_NETWORK = ip_network("0.0.0.0/8")  # RFC 1122 §3.2.1.3
 _BROADCAST = IPv4Address("255.255.255.255")
+
+
+class CandidateKind(IntEnum):
+    """How an address was learnt (RFC 8445 section 5.1.1)."""
+
+    HOST = 1  # of an interface
+    SERVER_REFLEXIVE = 2  # as an observer saw it
+    MAPPED = 3  # opened at the router by PCP, NAT-PMP or UPnP
+    PEER_REFLEXIVE = 4  # as a probe of the peer has shown it: known on one side only, and never sent
+
+
+_SENT_KINDS = (CandidateKind.HOST, CandidateKind.SERVER_REFLEXIVE, CandidateKind.MAPPED)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Where a peer may be reached."""
+
+    kind: CandidateKind
+    endpoint: Endpoint
+
+    def encode(self) -> bytes:
+        """19 bytes."""
+        return bytes([self.kind]) + self.endpoint.encode()
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Raises DecodeError."""
+        if len(data) != CANDIDATE_BYTES:
+            raise DecodeError(f"candidate: {len(data)} bytes, want {CANDIDATE_BYTES}")
+        if data[0] not in _SENT_KINDS:
+            raise DecodeError(f"candidate: no kind {data[0]}")
+        return cls(CandidateKind(data[0]), Endpoint.decode(data[1:]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from shadowmesh.identity.names import PeerID
+from shadowmesh.paths.candidates import CandidateKind
+from shadowmesh.paths.nat_behaviour import NatBehaviour
+from shadowmesh.paths.punch_plan import Role
 from shadowmesh.wire.endpoint import Endpoint
 
 
@@ -39,6 +42,49 @@ class ReflexiveChanged:
     """STUN servers see us at these endpoints, in the order of the servers asked."""
 
     endpoints: tuple[Endpoint, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NatChanged:
+    """More, or something else, is known of our NAT."""
+
+    behaviour: NatBehaviour
+
+
+@dataclass(frozen=True, slots=True)
+class PathFound:
+    """The peer has answered there: datagrams pass both ways, through the local port `via` (0: the main one)."""
+
+    peer: PeerID
+    path: Endpoint
+    via: int
+    rtt_s: float
+    kind: CandidateKind
+
+
+@dataclass(frozen=True, slots=True)
+class PortsWanted:
+    """Open that many more UDP ports; the answer goes to `ports_opened` of who asked. `peer`: None for ourselves."""
+
+    peer: PeerID | None
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class PortsReleased:
+    """Close these."""
+
+    ports: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PunchEnded:
+    """All that could be tried was tried. `found`: some path was opened."""
+
+    peer: PeerID
+    found: bool
+    role: Role
+    probes_sent: int
 
 
 ProbeEvent = PathMoved | PathLost | PingDone

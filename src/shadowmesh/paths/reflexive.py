@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from shadowmesh.paths.classification import Observation
 from shadowmesh.paths.events import ReflexiveChanged
 from shadowmesh.wire import stun
 from shadowmesh.wire.endpoint import Endpoint
@@ -14,7 +15,8 @@ from shadowmesh.wire.entropy import Entropy
 from shadowmesh.wire.errors import DecodeError
 from shadowmesh.wire.transmit import Transmit
 
-MAX_SERVERS = 3  # two ports tell whether the mapping depends on the destination; a third stands in for a dead one
+# Two ports of one address and one of another tell on what a mapping depends; a fourth stands in for a dead one.
+MAX_SERVERS = 4
 # RFC 8489 §6.2.1 with RTO 500 ms doubles up to Rc = 7 requests and 39.5 s. We stop after four: by then a call that
 # waits for the answer has gone out with what was known, and a refresh comes by itself.
 _RETRANSMIT_OFFSETS_S = (0.0, 0.5, 1.5, 3.5)
@@ -56,8 +58,17 @@ class ReflexiveDiscovery:
         """Distinct, in the order of the servers."""
         return tuple(dict.fromkeys(self._answers[server] for server in self._servers if server in self._answers))
 
+    @property
+    def observations(self) -> tuple[Observation, ...]:
+        """In the order in which the servers were asked."""
+        return tuple(Observation(server, self._answers[server]) for server in self._servers if server in self._answers)
+
+    @property
+    def is_asking(self) -> bool:
+        return bool(self._queries)
+
     def set_servers(self, servers: Sequence[Endpoint], now: float) -> None:
-        """Asks the first three, when they are others than before."""
+        """Asks the first four, when they are others than before."""
         chosen = tuple(dict.fromkeys(servers))[:MAX_SERVERS]
         if chosen == self._servers:
             return

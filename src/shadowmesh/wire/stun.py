@@ -1,6 +1,6 @@
-"""STUN Binding (RFC 8489), both sides: what a node needs to learn its address, and no more.
+"""STUN Binding (RFC 8489), both sides: what a node needs to learn its address and how its NAT filters, and no more.
 
-Encoded are Binding requests and success responses. MESSAGE-INTEGRITY and the rest of the attributes are skipped,
+Encoded are Binding requests, also those that ask for an answer from another port (RFC 5780), and success responses. MESSAGE-INTEGRITY and the rest of the attributes are skipped,
 not checked: an answer is believed for its 96-bit transaction id, and the worst a false one can do is a failed probe.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import binascii
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from ipaddress import IPv4Address, IPv6Address
@@ -21,6 +22,8 @@ HEADER_BYTES = 20
 MAX_MESSAGE_BYTES = 548  # RFC 8489 §6.1: what passes an IPv4 path of unknown MTU
 _HEADER = struct.Struct("!HH4s12s")
 _ATTRIBUTE = struct.Struct("!HH")
+_CHANGE_REQUEST = 0x0003  # RFC 5780 §7.2
+_CHANGE_PORT = b"\0\0\0\x02"
 _XOR_MAPPED_ADDRESS = 0x0020
 _FINGERPRINT = 0x8028
 _FINGERPRINT_MASK = 0x5354554E  # RFC 8489 §14.7
@@ -43,11 +46,13 @@ class StunMessage:
     transaction_id: bytes  # 12 bytes
     mapped: Endpoint | None = None  # XOR-MAPPED-ADDRESS
     fingerprint: bool = False  # whether it had one, which was right
+    change_port: bool = False  # CHANGE-REQUEST: answer from another port of the same address
 
 
-def encode_binding_request(transaction_id: bytes, *, fingerprint: bool = False) -> bytes:
-    """20 bytes, or 28. Raises ValueError for a transaction id of another length than 12 bytes."""
-    return _encode(StunKind.REQUEST, transaction_id, b"", fingerprint=fingerprint)
+def encode_binding_request(transaction_id: bytes, *, fingerprint: bool = False, change_port: bool = False) -> bytes:
+    """20 bytes, 8 more with each option. Raises ValueError for a transaction id of another length than 12 bytes."""
+    attributes = _ATTRIBUTE.pack(_CHANGE_REQUEST, len(_CHANGE_PORT)) + _CHANGE_PORT if change_port else b""
+    return _encode(StunKind.REQUEST, transaction_id, attributes, fingerprint=fingerprint)
 
 
 def encode_binding_success(transaction_id: bytes, mapped: Endpoint, *, fingerprint: bool = False) -> bytes:
@@ -69,23 +74,31 @@ def decode(data: bytes) -> StunMessage:
     if length != len(data) - HEADER_BYTES or length % 4:
         raise DecodeError("STUN: the length does not fit")
     mapped = None
-    fingerprint = False
-    offset = HEADER_BYTES
-    while offset < len(data):
+    fingerprint = change_port = False
+    for offset, attribute, value in _attributes(data):
         if fingerprint:
             raise DecodeError("STUN: an attribute after the fingerprint")  # RFC 8489 §14.7
-        attribute, size = _ATTRIBUTE.unpack_from(data, offset)
-        value = data[offset + 4 : offset + 4 + size]
-        if len(value) != size:
-            raise DecodeError("STUN: an attribute that goes on behind the end")
         if attribute == _XOR_MAPPED_ADDRESS and mapped is None:  # RFC 8489 §14: only the first counts
             mapped = _decode_address(value, transaction_id)
+        elif attribute == _CHANGE_REQUEST:
+            change_port = value == _CHANGE_PORT
         elif attribute == _FINGERPRINT:
             if value != _fingerprint(data[:offset]):
                 raise DecodeError("STUN: the fingerprint does not fit")
             fingerprint = True
+    return StunMessage(StunKind(kind), transaction_id, mapped, fingerprint, change_port)
+
+
+def _attributes(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Where each begins, its type and its value."""
+    offset = HEADER_BYTES
+    while offset < len(data):
+        attribute, size = _ATTRIBUTE.unpack_from(data, offset)
+        value = data[offset + 4 : offset + 4 + size]
+        if len(value) != size:
+            raise DecodeError("STUN: an attribute that goes on behind the end")
+        yield offset, attribute, value
         offset += 4 + size + -size % 4
-    return StunMessage(StunKind(kind), transaction_id, mapped, fingerprint)
 
 
 def _encode(kind: StunKind, transaction_id: bytes, attributes: bytes, *, fingerprint: bool) -> bytes:

@@ -10,7 +10,8 @@ MAX_DATAGRAM_BYTES = 1232
 
 @dataclass(frozen=True, slots=True)
 class Transmit:
-    """One datagram to send from the node's UDP port."""
+    """One datagram to send from one of the node's UDP ports."""
 
     payload: bytes = field(repr=False)
     destination: Endpoint
+    via: int = 0  # number of a local port besides the main one; 0 is the main one

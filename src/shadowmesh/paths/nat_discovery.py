@@ -1,0 +1,208 @@
+"""Finds out what our NAT does: how it maps the main port, where its ports lie, and how it filters.
+
+The main port is never used for a test that could disturb its mapping; the tests have ports of their own, which are
+released afterwards. Spec: docs/spec/paths.md, section 4.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+
+from shadowmesh.paths import nat_behaviour as nat
+from shadowmesh.paths.classification import MIN_SAMPLES, Observation, classify_mapping, estimate_block
+from shadowmesh.paths.events import NatChanged, PortsReleased, PortsWanted, ReflexiveChanged
+from shadowmesh.paths.nat_behaviour import Filtering, NatBehaviour
+from shadowmesh.paths.reflexive import ReflexiveDiscovery
+from shadowmesh.wire import stun
+from shadowmesh.wire.endpoint import Endpoint
+from shadowmesh.wire.entropy import Entropy
+from shadowmesh.wire.errors import DecodeError
+from shadowmesh.wire.transmit import Transmit
+
+_RETRANSMIT_OFFSETS_S = (0.0, 0.4, 1.0)
+_GIVE_UP_AFTER_S = 2.0
+PORTS = MIN_SAMPLES + 1  # one for the filtering, the others to see where ports lie
+
+NatOutput = Transmit | ReflexiveChanged | NatChanged | PortsWanted | PortsReleased
+
+
+@dataclass(slots=True)
+class _Test:
+    """One request from one port."""
+
+    transaction_id: bytes
+    change_port: bool
+    answer: Endpoint | None = None
+
+
+@dataclass(slots=True)
+class _Tests:
+    server: Endpoint
+    by_port: dict[int, _Test]
+    started_at: float
+    sent: int = 0
+
+    @property
+    def due_at(self) -> float:
+        return self.started_at + (*_RETRANSMIT_OFFSETS_S, _GIVE_UP_AFTER_S)[self.sent]
+
+    @property
+    def all_answered(self) -> bool:
+        return all(test.answer is not None for test in self.by_port.values())
+
+
+class NatDiscovery:
+    """After each call: drain `poll()`, then read `next_timeout()`."""
+
+    def __init__(self, *, entropy: Entropy) -> None:
+        self._entropy = entropy
+        self._reflexive = ReflexiveDiscovery(entropy=entropy)
+        self._own: frozenset[IPv4Address | IPv6Address] = frozenset()
+        self._behaviour = NatBehaviour()
+        self._tests: _Tests | None = None
+        self._tested = False  # on this network
+        self._waits_for_ports = False
+        self._samples: set[int] = set()
+        self._filtering = Filtering.UNKNOWN
+        self._out: deque[NatOutput] = deque()
+
+    @property
+    def behaviour(self) -> NatBehaviour:
+        """Of IPv4: behind IPv6 there are firewalls, but hardly any translation."""
+        return self._behaviour
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        return self._reflexive.endpoints
+
+    @property
+    def observations(self) -> tuple[Observation, ...]:
+        return self._reflexive.observations
+
+    def set_servers(self, servers: Sequence[Endpoint], now: float) -> None:
+        self._reflexive.set_servers(servers, now)
+        self._advance(now)
+
+    def set_own_addresses(self, addresses: Collection[IPv4Address | IPv6Address], now: float) -> None:
+        self._own = frozenset(addresses)
+        self._advance(now)
+
+    def refresh(self, now: float) -> None:
+        self._reflexive.refresh(now)
+        self._advance(now)
+
+    def keep_fresh(self, needed: bool, now: float) -> None:
+        self._reflexive.keep_fresh(needed, now)
+        self._advance(now)
+
+    def network_changed(self, now: float) -> None:
+        """Forgets what was learnt of the NAT before, and asks again."""
+        self._end_tests()
+        self._tested = False
+        self._samples.clear()
+        self._filtering = Filtering.UNKNOWN
+        self._reflexive.network_changed(now)
+        self._advance(now)
+
+    def ports_opened(self, ports: Sequence[int], now: float) -> None:
+        """The answer to PortsWanted; none when the system gives none."""
+        servers = [seen.observer for seen in self._reflexive.observations if seen.observer.address.version == 4]
+        if not self._waits_for_ports or not ports or not servers:
+            if ports:
+                self._out.append(PortsReleased(tuple(ports)))
+            self._waits_for_ports = False
+            return
+        self._waits_for_ports = False
+        tests = {
+            port: _Test(self._entropy(stun.TRANSACTION_ID_BYTES), number == 0) for number, port in enumerate(ports)
+        }
+        self._tests = _Tests(servers[0], tests, now)
+        self._advance(now)
+
+    def receive_datagram(self, data: bytes, source: Endpoint, via: int, now: float) -> None:
+        if via == 0:
+            self._reflexive.receive_datagram(data, source, now)
+        else:
+            self._receive_test(data, source, via)
+        self._advance(now)
+
+    def handle_timeout(self, now: float) -> None:
+        self._reflexive.handle_timeout(now)
+        self._advance(now)
+
+    def next_timeout(self) -> float | None:
+        deadlines = [self._reflexive.next_timeout(), None if self._tests is None else self._tests.due_at]
+        return min((at for at in deadlines if at is not None), default=None)
+
+    def poll(self) -> NatOutput | None:
+        return self._out.popleft() if self._out else None
+
+    @property
+    def drops(self) -> Mapping[str, int]:
+        return Counter(self._reflexive.drops)
+
+    def _advance(self, now: float) -> None:
+        self._send_tests(now)
+        while (output := self._reflexive.poll()) is not None:
+            self._out.append(output)
+        seen = [observation for observation in self.observations if observation.mapped.address.version == 4]
+        mapping, step = classify_mapping(seen, self._own)
+        block = estimate_block(self._samples) if step == 0 else None
+        behaviour = NatBehaviour(mapping, self._filtering, step, block)
+        if behaviour != self._behaviour:
+            self._behaviour = behaviour
+            self._out.append(NatChanged(behaviour))
+        if not self._tested and not self._reflexive.is_asking and mapping is not nat.Mapping.UNKNOWN:
+            self._tested = self._waits_for_ports = True
+            wants_samples = behaviour.is_hard and step == 0
+            self._out.append(PortsWanted(None, PORTS if wants_samples else 1))
+
+    def _receive_test(self, data: bytes, source: Endpoint, via: int) -> None:
+        test = None if self._tests is None else self._tests.by_port.get(via)
+        try:
+            message = stun.decode(data)
+        except DecodeError:
+            return
+        if self._tests is None or test is None or test.transaction_id != message.transaction_id or not message.mapped:
+            return
+        if source.address != self._tests.server.address or (source == self._tests.server) is test.change_port:
+            return
+        test.answer = message.mapped
+        if self._tests.all_answered:
+            self._conclude()
+
+    def _send_tests(self, now: float) -> None:
+        tests = self._tests
+        if tests is None or now < tests.due_at:
+            return
+        if tests.sent == len(_RETRANSMIT_OFFSETS_S):
+            self._conclude()
+            return
+        tests.started_at = now - _RETRANSMIT_OFFSETS_S[tests.sent]
+        tests.sent += 1
+        for port, test in tests.by_port.items():
+            if test.answer is None:
+                request = stun.encode_binding_request(test.transaction_id, change_port=test.change_port)
+                self._out.append(Transmit(request, tests.server, port))
+
+    def _conclude(self) -> None:
+        """The server that is asked for it answers from its other port: that it did not come shows the filter."""
+        tests = self._tests
+        if tests is None:
+            return
+        for test in tests.by_port.values():
+            if test.change_port:
+                came = test.answer is not None
+                self._filtering = Filtering.ADDRESS_DEPENDENT if came else Filtering.ADDRESS_AND_PORT_DEPENDENT
+            elif test.answer is not None:
+                self._samples.add(test.answer.port)
+        self._end_tests()
+
+    def _end_tests(self) -> None:
+        if self._tests is not None:
+            self._out.append(PortsReleased(tuple(self._tests.by_port)))
+        self._tests = None
+        self._waits_for_ports = False

@@ -1,0 +1,132 @@
+"""One attempt to open a path to one peer: what was sent where, what is due. Spec: docs/spec/paths.md, section 6."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from shadowmesh.identity.names import PeerID
+from shadowmesh.paths.candidates import Candidate, CandidateKind
+from shadowmesh.paths.nat_behaviour import NatBehaviour
+from shadowmesh.paths.probe_datagram import ProbeKeys
+from shadowmesh.paths.probed_session import ReplayWindow
+from shadowmesh.paths.punch_plan import MAX_SPRAY_PROBES, Role, choose_role, predicted, random_ports
+from shadowmesh.wire.endpoint import Endpoint
+from shadowmesh.wire.entropy import Entropy
+
+# Repeated quickly at first, as the two sides do not begin at the same moment; then slowly, for a lossy path.
+PROBE_OFFSETS_S = (0.0, 0.05, 0.15, 0.35, 0.75, 1.5, 3.0, 5.0)
+SPRAY_AFTER_S = 1.0  # what plain probes can open is open by then, over a path of up to 300 ms
+SPRAY_INTERVAL_S = 0.02
+SPRAY_BATCH = 4  # 200 probes a second: 14 kB, which the slowest uplink carries
+HOLD_OFFSETS_S = (0.0, 1.5, 3.0)  # each held port sends again, for what was lost
+GIVE_UP_AFTER_S = 9.0  # all 1,024 probes are out, and two seconds of round trips beyond
+MAX_LEARNT = 4  # addresses that only probes of the peer have shown: its NAT has one, or one for each of ours
+
+
+@dataclass(slots=True)
+class Target:
+    """An endpoint that is probed by the schedule."""
+
+    endpoint: Endpoint
+    kind: CandidateKind
+    began_at: float
+    sent: int = 0
+    answered: bool = False
+
+    @property
+    def due_at(self) -> float | None:
+        return self.began_at + PROBE_OFFSETS_S[self.sent] if self.sent < len(PROBE_OFFSETS_S) else None
+
+
+@dataclass(slots=True)
+class Punch:
+    peer: PeerID
+    own_nat: NatBehaviour
+    peer_nat: NatBehaviour
+    started_at: float
+    keys: dict[bytes, ProbeKeys] = field(default_factory=dict)  # by tag; the last one is sent with
+    targets: dict[Endpoint, Target] = field(default_factory=dict)
+    window: ReplayWindow = field(default_factory=ReplayWindow)
+    outstanding: dict[bytes, tuple[Endpoint, int, float]] = field(default_factory=dict)  # destination, via, sent at
+    held_ports: tuple[int, ...] = ()
+    holds_sent: int = 0
+    asked_for_ports: bool = False
+    probes_sent: int = 0
+    found: bool = False
+    last_sent_us: int = 0
+    _spray: Iterator[int] | None = None
+    _spray_due_at: float = 0.0
+
+    @property
+    def role(self) -> Role:
+        return choose_role(self.own_nat, self.peer_nat)
+
+    @property
+    def give_up_at(self) -> float:
+        return self.started_at + GIVE_UP_AFTER_S
+
+    def add(self, candidates: Sequence[Candidate], now: float) -> None:
+        """Where we are to probe, without what would only spoil a prediction."""
+        for candidate in candidates:
+            for endpoint in self._aims(candidate):
+                if endpoint not in self.targets:
+                    self.targets[endpoint] = Target(endpoint, candidate.kind, now)
+
+    def learn(self, source: Endpoint, now: float) -> bool:
+        """The peer's probe came from there. False when it says nothing new."""
+        learnt = sum(target.kind is CandidateKind.PEER_REFLEXIVE for target in self.targets.values())
+        if source in self.targets or learnt >= MAX_LEARNT:
+            return False
+        self.targets[source] = Target(source, CandidateKind.PEER_REFLEXIVE, now)
+        return True
+
+    @property
+    def reflexive(self) -> Endpoint | None:
+        """Where a hard NAT was seen last, or an easy one always is."""
+        kind = CandidateKind.SERVER_REFLEXIVE
+        return next((target.endpoint for target in self.targets.values() if target.kind is kind), None)
+
+    def spray_due_at(self) -> float | None:
+        """None: there is nothing to spray, or nothing left of it."""
+        if self.found or self.role is not Role.SPRAY or self.reflexive is None:
+            return None
+        if self._spray is None:
+            return self.started_at + SPRAY_AFTER_S
+        return self._spray_due_at
+
+    def next_spray(self, entropy: Entropy, now: float) -> list[Endpoint]:
+        base = self.reflexive
+        if base is None:
+            return []
+        if self._spray is None:
+            self._spray = random_ports(self.peer_nat.ports, MAX_SPRAY_PROBES, entropy)
+        drawn = [port for port, _ in zip(self._spray, range(SPRAY_BATCH), strict=False)]
+        self._spray_due_at = now + SPRAY_INTERVAL_S if drawn else self.give_up_at + 1
+        return [Endpoint(base.address, port) for port in drawn]
+
+    def hold_due_at(self) -> float | None:
+        """When ports are to be opened, or to send again: all of them to the one endpoint that the peer's NAT has."""
+        if self.found or self.role is not Role.HOLD_PORTS or self.reflexive is None:
+            return None
+        offset = HOLD_OFFSETS_S[self.holds_sent] if self.holds_sent < len(HOLD_OFFSETS_S) else None
+        if offset is None or (self.asked_for_ports and not self.held_ports):
+            return None
+        return self.started_at + SPRAY_AFTER_S + offset
+
+    def stamp(self, now: float) -> int:
+        """Of a new probe: rises even when the clock has not."""
+        self.last_sent_us = max(self.last_sent_us + 1, int(now * 1_000_000))
+        return self.last_sent_us
+
+    def next_timeout(self) -> float:
+        due = [target.due_at for target in self.targets.values()]
+        due += [self.spray_due_at(), self.hold_due_at(), self.give_up_at]
+        return min(at for at in due if at is not None)
+
+    def _aims(self, candidate: Candidate) -> list[Endpoint]:
+        if candidate.kind is not CandidateKind.SERVER_REFLEXIVE or self.role is not Role.PREDICT:
+            return [candidate.endpoint]
+        # Between two NATs that count, a probe to the port that is known would only use up one of ours.
+        known = [] if self.own_nat.is_hard else [candidate.endpoint]
+        return [*known, *predicted(candidate.endpoint, self.peer_nat.step)]

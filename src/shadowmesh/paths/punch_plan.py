@@ -1,0 +1,69 @@
+"""How two nodes behind NATs open a path between them: what each side does, from what both know of both NATs.
+
+Spec: docs/spec/paths.md, section 6. Both sides come to matching roles, because both see the same two behaviours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import Enum
+
+from shadowmesh.paths.nat_behaviour import NatBehaviour, PortRange
+from shadowmesh.wire.endpoint import Endpoint
+from shadowmesh.wire.entropy import Entropy
+
+# Of 64,512 ports 256 sockets and 1,024 probes meet with 98.4 % (a hypergeometric draw). More would flood a home
+# router's table.
+MAX_SPRAY_PROBES = 1024
+MAX_SOCKETS = 256
+# Out of a block of at most 8,192 ports 64 sockets and 1,024 probes meet with more than 99.9 %.
+BLOCK_SOCKETS = 64
+BLOCK_SHARE = 10  # at most a tenth of a block: it is all that this subscriber has
+# A predicted port may have been taken by somebody else behind the same NAT, and our own probes to other candidates
+# take one each.
+PREDICTED_PORTS = 16
+
+
+class Role(Enum):
+    """What one side does besides sending to the candidates that it was told. The text is for people."""
+
+    PLAIN = "both send to the addresses that they were told"
+    PREDICT = "we guess the peer's next ports, which its router counts up"
+    AWAIT_PREDICTION = "the peer guesses our next ports, which our router counts up"
+    SPRAY = "we try ports of the peer's router at random, while the peer holds many open"
+    HOLD_PORTS = "we hold many ports open, while the peer tries them at random"
+    NONE = "both routers choose another port for each peer, at random"
+
+
+def choose_role(own: NatBehaviour, peer: NatBehaviour) -> Role:
+    match own.is_hard, peer.is_hard:
+        case False, False:
+            return Role.PLAIN
+        case True, True:
+            return Role.PREDICT if own.is_predictable and peer.is_predictable else Role.NONE
+        case False, True:
+            return Role.PREDICT if peer.is_predictable else Role.SPRAY
+        case _:
+            return Role.AWAIT_PREDICTION if own.is_predictable else Role.HOLD_PORTS
+
+
+def sockets_to_hold(own: NatBehaviour) -> int:
+    if own.block is None:
+        return MAX_SOCKETS
+    return max(1, min(BLOCK_SOCKETS, len(own.block) // BLOCK_SHARE))
+
+
+def predicted(last: Endpoint, step: int) -> list[Endpoint]:
+    """The outside ports that come after `last`, nearest first."""
+    ports = (last.port + step * number for number in range(1, PREDICTED_PORTS + 1))
+    return [Endpoint(last.address, port) for port in ports if 0 < port < 65536]
+
+
+def random_ports(ports: PortRange, count: int, entropy: Entropy) -> Iterator[int]:
+    """`count` of them, or all, each once: the first steps of a Fisher-Yates shuffle."""
+    moved: dict[int, int] = {}
+    for drawn in range(min(count, len(ports))):
+        left = len(ports) - drawn
+        at = drawn + int.from_bytes(entropy(4), "big") % left
+        yield ports.first + moved.get(at, at)
+        moved[at] = moved.pop(drawn, drawn)

@@ -1,0 +1,224 @@
+"""Opens paths through NATs: both sides probe at once what they know of each other. Spec: docs/spec/paths.md, section 6.
+
+The probes are those of a session (`probe_datagram`), keyed by the token of the call that brought the two together:
+whoever passed the call on could forge them, and would gain an address that the session then does not verify.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+from enum import Enum
+
+from shadowmesh.identity.names import PeerID
+from shadowmesh.paths.candidates import Candidate, CandidateKind
+from shadowmesh.paths.events import PathFound, PortsReleased, PortsWanted, PunchEnded
+from shadowmesh.paths.nat_behaviour import NatBehaviour
+from shadowmesh.paths.probe_datagram import TXID_BYTES, BadMac, ProbeDatagram, ProbeKeys
+from shadowmesh.paths.punch import Punch
+from shadowmesh.paths.punch_plan import sockets_to_hold
+from shadowmesh.wire.endpoint import Endpoint
+from shadowmesh.wire.entropy import Entropy
+from shadowmesh.wire.errors import DecodeError
+from shadowmesh.wire.transmit import Transmit
+
+MAX_PUNCHES = 64  # at a time, as many as attempts to connect
+MAX_TOKENS = 2  # of one peer: both called each other at the same moment
+MAX_CANDIDATES = 8  # as many as a call holds
+MAX_OUTSTANDING = 2048  # all probes of one punch: 8 targets, held ports three times, the spray
+
+PuncherOutput = Transmit | PathFound | PortsWanted | PortsReleased | PunchEnded
+
+
+class PunchDrop(Enum):
+    MALFORMED = "punch: malformed"
+    BAD_MAC = "punch: bad mac"
+    REPLAYED = "punch: replayed"
+    UNASKED = "punch: reply to nothing"
+
+
+class Puncher:
+    """After each call: drain `poll()`, then read `next_timeout()`."""
+
+    def __init__(self, own: PeerID, *, entropy: Entropy) -> None:
+        self._own = own
+        self._entropy = entropy
+        self._punches: dict[PeerID, Punch] = {}
+        self._by_tag: dict[bytes, Punch] = {}
+        self._holder: PeerID | None = None  # one punch at a time holds ports
+        self._out: deque[PuncherOutput] = deque()
+        self._drops: Counter[str] = Counter()
+
+    def start(
+        self,
+        peer: PeerID,
+        token: bytes,
+        candidates: Sequence[Candidate],
+        *,
+        own_nat: NatBehaviour,
+        peer_nat: NatBehaviour,
+        now: float,
+    ) -> None:
+        """Both sides have the token and each other's candidates. A second call for a peer adds to what goes on."""
+        punch = self._punches.get(peer)
+        if punch is None:
+            if len(self._punches) >= MAX_PUNCHES:
+                self._end(next(iter(self._punches.values())))
+            punch = self._punches[peer] = Punch(peer, own_nat, peer_nat, now)
+        keys = ProbeKeys.derive(_probe_key(token), self._own, peer)
+        while len(punch.keys) >= MAX_TOKENS and keys.tag not in punch.keys:
+            del self._by_tag[next(iter(punch.keys))]
+            del punch.keys[next(iter(punch.keys))]
+        punch.keys.pop(keys.tag, None)
+        punch.keys[keys.tag] = keys
+        self._by_tag[keys.tag] = punch
+        punch.add(candidates[:MAX_CANDIDATES], now)
+        self.handle_timeout(now)
+
+    def stop(self, peer: PeerID) -> None:
+        """There is a session, or nobody wants one any more. Without a word."""
+        punch = self._punches.get(peer)
+        if punch is not None:
+            self._forget(punch)
+
+    def is_punching(self, peer: PeerID) -> bool:
+        return peer in self._punches
+
+    def takes(self, data: bytes) -> bool:
+        """Whether a probe, or the reply to one, names the token of a call."""
+        return data[4:12] in self._by_tag
+
+    def ports_opened(self, peer: PeerID, ports: Sequence[int], now: float) -> None:
+        """The answer to PortsWanted; fewer, or none, when the system does not give as many."""
+        punch = self._punches.get(peer)
+        if punch is None or punch.found:
+            if ports:
+                self._out.append(PortsReleased(tuple(ports)))
+            return
+        punch.held_ports = tuple(ports)
+        self.handle_timeout(now)
+
+    def receive_datagram(self, data: bytes, source: Endpoint, via: int, now: float) -> None:
+        try:
+            datagram = ProbeDatagram.decode(data)
+            punch = self._by_tag[datagram.tag]
+            keys = punch.keys[datagram.tag]
+            ProbeDatagram.check_mac(data, keys)
+        except (DecodeError, KeyError):
+            self._drop(PunchDrop.MALFORMED)
+        except BadMac:
+            self._drop(PunchDrop.BAD_MAC)
+        else:
+            if datagram.is_reply:
+                self._receive_reply(punch, datagram, source, via, now)
+            else:
+                self._receive_probe(punch, datagram, keys, source, via, now)
+
+    def handle_timeout(self, now: float) -> None:
+        for punch in list(self._punches.values()):
+            self._send_due(punch, now)
+            if now >= punch.give_up_at:
+                self._end(punch)
+
+    def next_timeout(self) -> float | None:
+        return min((punch.next_timeout() for punch in self._punches.values()), default=None)
+
+    def poll(self) -> PuncherOutput | None:
+        return self._out.popleft() if self._out else None
+
+    @property
+    def drops(self) -> Mapping[str, int]:
+        return self._drops
+
+    def _receive_probe(
+        self, punch: Punch, probe: ProbeDatagram, keys: ProbeKeys, source: Endpoint, via: int, now: float
+    ) -> None:
+        if not punch.window.accept(probe.sent_at_us):
+            self._drop(PunchDrop.REPLAYED)
+            return
+        reply = ProbeDatagram(probe.tag, probe.txid, probe.sent_at_us, observed=source)
+        self._out.append(Transmit(reply.encode(keys), source, via))
+        if via:
+            # Only through this port does the peer's NAT let us answer.
+            self._probe(punch, source, via, now)
+        elif punch.learn(source, now):
+            self._send_due(punch, now)
+
+    def _receive_reply(self, punch: Punch, reply: ProbeDatagram, source: Endpoint, via: int, now: float) -> None:
+        asked = punch.outstanding.pop(reply.txid, None)
+        if asked is None or asked[:2] != (source, via):
+            self._drop(PunchDrop.UNASKED)
+            return
+        _, _, sent_at = asked
+        target = punch.targets.get(source)
+        if target is not None:
+            target.answered = True
+        first = not punch.found
+        punch.found = True
+        if via or first:
+            self._release(punch, keep=via)
+        kind = CandidateKind.PEER_REFLEXIVE if target is None else target.kind
+        self._out.append(PathFound(punch.peer, source, via, max(0.0, now - sent_at), kind))
+
+    def _send_due(self, punch: Punch, now: float) -> None:
+        for target in punch.targets.values():
+            while not target.answered and (due_at := target.due_at) is not None and now >= due_at:
+                target.sent += 1
+                if target.due_at is None or now < target.due_at:  # late: once for all that was missed
+                    self._probe(punch, target.endpoint, 0, now)
+        spray_at = punch.spray_due_at()
+        if spray_at is not None and now >= spray_at:
+            for endpoint in punch.next_spray(self._entropy, now):
+                self._probe(punch, endpoint, 0, now)
+        hold_at = punch.hold_due_at()
+        if hold_at is not None and now >= hold_at:
+            self._hold_ports(punch, now)
+
+    def _hold_ports(self, punch: Punch, now: float) -> None:
+        if not punch.asked_for_ports:
+            if self._holder is None:
+                self._holder = punch.peer
+                punch.asked_for_ports = True
+                self._out.append(PortsWanted(punch.peer, sockets_to_hold(punch.own_nat)))
+            else:
+                punch.holds_sent += 1  # another punch holds ports: perhaps not any more at the next look
+            return
+        punch.holds_sent += 1
+        if punch.reflexive is not None:
+            for port in punch.held_ports:
+                self._probe(punch, punch.reflexive, port, now)
+
+    def _probe(self, punch: Punch, destination: Endpoint, via: int, now: float) -> None:
+        tag, keys = next(reversed(punch.keys.items()))
+        if len(punch.outstanding) >= MAX_OUTSTANDING:
+            del punch.outstanding[next(iter(punch.outstanding))]
+        txid = self._entropy(TXID_BYTES)
+        punch.outstanding[txid] = (destination, via, now)
+        punch.probes_sent += 1
+        self._out.append(Transmit(ProbeDatagram(tag, txid, punch.stamp(now)).encode(keys), destination, via))
+
+    def _release(self, punch: Punch, *, keep: int = 0) -> None:
+        if self._holder == punch.peer:
+            self._holder = None
+        ports = tuple(port for port in punch.held_ports if port != keep)
+        punch.held_ports = ()
+        if ports:
+            self._out.append(PortsReleased(ports))
+
+    def _end(self, punch: Punch) -> None:
+        self._out.append(PunchEnded(punch.peer, punch.found, punch.role, punch.probes_sent))
+        self._forget(punch)
+
+    def _forget(self, punch: Punch) -> None:
+        self._release(punch)
+        del self._punches[punch.peer]
+        for tag in punch.keys:
+            del self._by_tag[tag]
+
+    def _drop(self, reason: PunchDrop) -> None:
+        self._drops[reason.value] += 1
+
+
+def _probe_key(token: bytes) -> bytes:
+    return hashlib.sha256(b"shadowmesh/v1/punch" + token).digest()
