@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from ipaddress import IPv4Address, IPv6Address
+from itertools import pairwise
 
 from shadowmesh.paths.nat_behaviour import ALL_PORTS, Mapping, PortRange
 from shadowmesh.wire.endpoint import Endpoint

@@ -1,7 +1,8 @@
 """STUN Binding (RFC 8489), both sides: what a node needs to learn its address and how its NAT filters, and no more.
 
-Encoded are Binding requests, also those that ask for an answer from another port (RFC 5780), and success responses. MESSAGE-INTEGRITY and the rest of the attributes are skipped,
-not checked: an answer is believed for its 96-bit transaction id, and the worst a false one can do is a failed probe.
+Encoded are Binding requests, also those that ask for an answer from another port (RFC 5780), and success responses.
+MESSAGE-INTEGRITY and the rest of the attributes are skipped, not checked: an answer is believed for its 96-bit
+transaction id, and the worst a false one can do is a failed probe.
 """
 
 from __future__ import annotations
