@@ -13,6 +13,7 @@ from shadowmesh.backbone_protocol.login import Challenge, LoginReply, LoginReque
 from shadowmesh.backbone_protocol.proof import Proof
 from shadowmesh.backbone_protocol.queries import PeerReply
 from shadowmesh.identity.keys import Identity
+from shadowmesh.paths.nat_behaviour import UNKNOWN_NAT
 from shadowmesh.session.messages import Claim, Finished, InitiatorProof, Message2Head, ResponderProof
 from shadowmesh.wire import cbor
 from shadowmesh.wire.endpoint import Endpoint
@@ -45,7 +46,7 @@ def small_messages() -> None:
     write("endpoint", [Endpoint.of("192.0.2.1", 41641).encode(), Endpoint.of("2001:db8::1", 443).encode()])
     write("proof", [Proof.make(bytes(32), "PUT", "/", b"", issued_at=1_800_000_000, counter=7).header().encode()])
     peer, token, endpoints = _ALICE.peer_id.raw, bytes(range(16)), [Endpoint.of("192.0.2.1", 41641).encode()]
-    call = updates.Call(peer=peer, token=token, answer=False, endpoints=endpoints)
+    call = updates.Call(peer, token, False, [b"\1" + endpoints[0]], UNKNOWN_NAT.encode())
     client: list[updates.ClientMessage] = [
         updates.Subscribe([peer]),
         updates.Unsubscribe([peer, peer]),

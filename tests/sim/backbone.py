@@ -211,7 +211,7 @@ class SimBackbone:
             failed = CallFailed(peer=call.peer, token=call.token, reason="not connected")
             self._later(caller, lambda mesh, now: mesh.update_received(failed, now))
             return
-        passed = Call(peer=caller.peer.raw, token=call.token, answer=call.answer, endpoints=call.endpoints)
+        passed = Call(caller.peer.raw, call.token, call.answer, call.candidates, call.nat)
         self._later(callee, lambda mesh, now: mesh.update_received(passed, now))
 
     def _ready(self, request: str, client: Client) -> bool:

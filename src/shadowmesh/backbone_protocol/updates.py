@@ -10,17 +10,22 @@ from typing import Annotated, Any, TypeAlias
 import msgspec
 
 from shadowmesh.backbone_protocol.login import Bytes16, Bytes20, Bytes32
-from shadowmesh.records.hints import MAX_HINTS_BYTES
+from shadowmesh.records.hints import MAX_HINT_ENDPOINTS, MAX_HINTS_BYTES
 from shadowmesh.wire import cbor
 from shadowmesh.wire.endpoint import ENDPOINT_BYTES
 from shadowmesh.wire.errors import DecodeError
 
 MAX_MESSAGE_BYTES = 4096
 MAX_SUBSCRIPTIONS = 128  # the local cache holds 100 peers
-MAX_CALL_ENDPOINTS = 8
+MAX_CALL_CANDIDATES = 8
+CANDIDATE_BYTES = 1 + ENDPOINT_BYTES
+NAT_BEHAVIOUR_BYTES = 8
 
 EndpointBytes = Annotated[bytes, msgspec.Meta(min_length=ENDPOINT_BYTES, max_length=ENDPOINT_BYTES)]
-Endpoints = Annotated[list[EndpointBytes], msgspec.Meta(max_length=MAX_CALL_ENDPOINTS)]
+Endpoints = Annotated[list[EndpointBytes], msgspec.Meta(max_length=MAX_HINT_ENDPOINTS)]
+CandidateBytes = Annotated[bytes, msgspec.Meta(min_length=CANDIDATE_BYTES, max_length=CANDIDATE_BYTES)]
+Candidates = Annotated[list[CandidateBytes], msgspec.Meta(max_length=MAX_CALL_CANDIDATES)]
+NatBytes = Annotated[bytes, msgspec.Meta(min_length=NAT_BEHAVIOUR_BYTES, max_length=NAT_BEHAVIOUR_BYTES)]
 PeerIDs = Annotated[list[Bytes20], msgspec.Meta(max_length=MAX_SUBSCRIPTIONS)]
 HintsBytes = Annotated[bytes, msgspec.Meta(max_length=MAX_HINTS_BYTES)]
 
@@ -51,7 +56,8 @@ class Call(_Message, frozen=True, tag="call"):
     peer: Bytes20
     token: Bytes16  # chosen by the first caller and returned in the answer
     answer: bool
-    endpoints: Endpoints
+    candidates: Candidates  # paths, section 2
+    nat: NatBytes  # paths, section 4
 
 
 class Update(_Message, frozen=True, tag="update"):

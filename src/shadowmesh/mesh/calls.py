@@ -6,13 +6,15 @@ Who is not trusted gets no answer, not even a refusal: it can find us, not reach
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import Enum
 from typing import TypeVar
 
-from shadowmesh.backbone_protocol.updates import MAX_CALL_ENDPOINTS, Call
+from shadowmesh.backbone_protocol.updates import MAX_CALL_CANDIDATES, Call
 from shadowmesh.identity.names import PeerID
-from shadowmesh.wire.endpoint import Endpoint
+from shadowmesh.paths.candidates import Candidate
+from shadowmesh.paths.nat_behaviour import UNKNOWN_NAT, NatBehaviour
 from shadowmesh.wire.entropy import Entropy
 
 TOKEN_BYTES = 16
@@ -30,6 +32,14 @@ T = TypeVar("T")
 class CallDrop(Enum):
     RATE_LIMITED = "call: rate limited"
     UNASKED = "call: answer to nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class OwnAddresses:
+    """What we tell a trusted peer of ourselves, the best first."""
+
+    candidates: tuple[Candidate, ...] = ()
+    nat: NatBehaviour = UNKNOWN_NAT
 
 
 class TokenBucket:
@@ -58,7 +68,7 @@ class Calls:
         self._total = TokenBucket(_TOTAL_RATE, _TOTAL_BURST, now)
         self._drops: Counter[str] = Counter()
 
-    def place(self, peer: PeerID, own: Sequence[Endpoint], now: float) -> Call | None:
+    def place(self, peer: PeerID, own: OwnAddresses, now: float) -> Call | None:
         """None when we called this peer less than a second ago."""
         token, placed_at = self._placed.get(peer, _NO_CALL)
         if token and now < placed_at + MIN_INTERVAL_S:
@@ -67,7 +77,7 @@ class Calls:
         _bounded_put(self._placed, peer, (token, now))
         return _call(peer, token, own, answer=False)
 
-    def answer(self, call: Call, own: Sequence[Endpoint], now: float) -> Call | None:
+    def answer(self, call: Call, own: OwnAddresses, now: float) -> Call | None:
         """None when this peer, or all together, call too often."""
         peer = PeerID(call.peer)
         if peer not in self._answered:
@@ -93,9 +103,9 @@ class Calls:
         return self._drops
 
 
-def _call(peer: PeerID, token: bytes, own: Sequence[Endpoint], *, answer: bool) -> Call:
-    endpoints = [endpoint.encode() for endpoint in own[:MAX_CALL_ENDPOINTS]]
-    return Call(peer=peer.raw, token=token, answer=answer, endpoints=endpoints)
+def _call(peer: PeerID, token: bytes, own: OwnAddresses, *, answer: bool) -> Call:
+    candidates = [candidate.encode() for candidate in own.candidates[:MAX_CALL_CANDIDATES]]
+    return Call(peer=peer.raw, token=token, answer=answer, candidates=candidates, nat=own.nat.encode())
 
 
 def _bounded_put(table: dict[PeerID, T], peer: PeerID, value: T) -> None:

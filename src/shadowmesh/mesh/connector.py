@@ -12,14 +12,17 @@ from enum import Enum
 from shadowmesh.backbone_protocol.updates import Call, CallFailed, Refused, ServerMessage, Update
 from shadowmesh.identity.names import OVERLAY_NETWORK, PeerID
 from shadowmesh.mesh.backoff import Backoff
-from shadowmesh.mesh.calls import Calls
+from shadowmesh.mesh.calls import Calls, OwnAddresses
 from shadowmesh.mesh.connector_events import AttemptFailed, LinkView, RecordNeeded
 from shadowmesh.mesh.known_peers import KnownPeers
 from shadowmesh.mesh.outputs import SendUpdate
 from shadowmesh.mesh.peers import RECENTLY_WANTED_S, RETRY_DELAYS_S, Attempt, Peer
 from shadowmesh.mesh.reasons import no_answer, no_record
 from shadowmesh.mesh.state import PeerState, TrustedPeer
-from shadowmesh.paths.candidates import KnownEndpoints, order_candidates
+from shadowmesh.paths.candidates import Candidate, KnownEndpoints, is_usable, order_candidates
+from shadowmesh.paths.events import PathFound, PortLearnt, PortsReleased, PortsWanted, PunchEnded
+from shadowmesh.paths.nat_behaviour import NatBehaviour
+from shadowmesh.paths.puncher import Puncher
 from shadowmesh.records.hints import Hints
 from shadowmesh.session.events import FailureReason, HandshakeFailed, PeerAuthenticated, SessionEstablished
 from shadowmesh.session.handshaker import Handshaker
@@ -41,7 +44,18 @@ START_PEERS = 16  # tried at once when the node starts; the rest when the backbo
 MAX_ATTEMPTS = 64  # at a time, beyond those that a person or a packet waits for
 _BUSY_DELAY_S = 1.0
 
-ConnectorOutput = Transmit | SendUpdate | RecordNeeded | AttemptFailed | PeerAuthenticated | SessionEstablished
+ConnectorOutput = (
+    Transmit
+    | SendUpdate
+    | RecordNeeded
+    | AttemptFailed
+    | PeerAuthenticated
+    | SessionEstablished
+    | PathFound
+    | PortLearnt
+    | PortsWanted
+    | PortsReleased
+)
 
 
 class ConnectorDrop(Enum):
@@ -54,14 +68,17 @@ class ConnectorDrop(Enum):
 class Connector:
     """After each call: drain `poll()`, then read `next_timeout()`."""
 
-    def __init__(self, known: KnownPeers, handshaker: Handshaker, *, entropy: Entropy, now: float) -> None:
-        """Owns the handshaker."""
+    def __init__(
+        self, known: KnownPeers, handshaker: Handshaker, puncher: Puncher, *, entropy: Entropy, now: float
+    ) -> None:
+        """Owns the handshaker and the puncher."""
         self._known = known
         self._handshaker = handshaker
+        self._puncher = puncher
         self._entropy = entropy
         self._calls = Calls(entropy=entropy, now=now)
         self._peers: dict[PeerID, Peer] = {}
-        self._own_endpoints: tuple[Endpoint, ...] = ()
+        self._own = OwnAddresses()
         self._link = LinkView()
         self._out: deque[ConnectorOutput] = deque()
         self._drops: Counter[str] = Counter()
@@ -93,6 +110,8 @@ class Connector:
         peer = self._peers.pop(trusted.fingerprint.peer_id)
         self._handshaker.disallow(trusted.fingerprint, now)
         self._calls.forget(peer.peer_id)
+        self._puncher.stop(peer.peer_id)
+        self._drain_puncher(now)
         self._drain_handshaker(now)
         if peer.attempt is not None and peer.attempt.asked:
             self._out.append(AttemptFailed(peer.peer_id, f"{peer.name} is no longer trusted", asked=True))
@@ -146,7 +165,24 @@ class Connector:
         )
         return order_candidates(known, self._own_endpoints, OVERLAY_NETWORK)
 
+    @property
+    def _own_endpoints(self) -> tuple[Endpoint, ...]:
+        return tuple(candidate.endpoint for candidate in self._own.candidates)
+
     # From below and from the backbone.
+
+    def takes_probe(self, data: bytes) -> bool:
+        """Whether it belongs to a path that is being opened, and to no session yet."""
+        return self._puncher.takes(data)
+
+    def receive_probe(self, data: bytes, source: Endpoint, via: int, now: float) -> None:
+        self._puncher.receive_datagram(data, source, via, now)
+        self._drain_puncher(now)
+
+    def ports_opened(self, peer: PeerID, ports: Sequence[int], now: float) -> None:
+        """The answer to PortsWanted."""
+        self._puncher.ports_opened(peer, ports, now)
+        self._drain_puncher(now)
 
     def receive_datagram(self, data: bytes, source: Endpoint, now: float) -> None:
         self._handshaker.receive_datagram(data, source, now)
@@ -171,9 +207,9 @@ class Connector:
                     peer.attempt.look_up_at = now + LOOK_UP_AFTER_S
                 self._judge(peer, now)
 
-    def own_endpoints_changed(self, endpoints: Sequence[Endpoint], now: float) -> None:
-        """In the order in which they go into a call. Peers that wait for ours are called again."""
-        self._own_endpoints = tuple(endpoints)
+    def own_addresses_changed(self, own: OwnAddresses, now: float) -> None:
+        """Peers that wait for ours are called again."""
+        self._own = own
         for peer in self._peers.values():
             if peer.state is PeerState.CONNECTING:
                 self._call(peer, now)
@@ -218,6 +254,8 @@ class Connector:
         """The session is installed. True when there was none before."""
         peer = self._peers[peer_id]
         peer.connected_at = now
+        self._puncher.stop(peer_id)
+        self._drain_puncher(now)
         if peer.state is PeerState.CONNECTED:
             return False
         peer.move(PeerState.CONNECTED)
@@ -245,6 +283,8 @@ class Connector:
     def handle_timeout(self, now: float) -> None:
         self._handshaker.handle_timeout(now)
         self._drain_handshaker(now)
+        self._puncher.handle_timeout(now)
+        self._drain_puncher(now)
         for peer in list(self._peers.values()):
             due_at = peer.next_timeout()
             if due_at is None or now < due_at:
@@ -259,7 +299,7 @@ class Connector:
 
     def next_timeout(self) -> float | None:
         deadlines = [peer.next_timeout() for peer in self._peers.values()]
-        deadlines.append(self._handshaker.next_timeout())
+        deadlines += [self._handshaker.next_timeout(), self._puncher.next_timeout()]
         return min((at for at in deadlines if at is not None), default=None)
 
     def poll(self) -> ConnectorOutput | None:
@@ -267,7 +307,7 @@ class Connector:
 
     @property
     def drops(self) -> Mapping[str, int]:
-        return self._drops + Counter(self._calls.drops)
+        return self._drops + Counter(self._calls.drops) + Counter(self._puncher.drops)
 
     def _want(self, peer: Peer, now: float) -> None:
         peer.wanted_until = now + RECENTLY_WANTED_S
@@ -347,7 +387,7 @@ class Connector:
     def _call(self, peer: Peer, now: float) -> None:
         if not self._link.updates_open:
             return
-        call = self._calls.place(peer.peer_id, self._own_endpoints, now)
+        call = self._calls.place(peer.peer_id, self._own, now)
         if call is not None:
             self._out.append(SendUpdate(call))
             if peer.attempt is not None:
@@ -361,6 +401,8 @@ class Connector:
             return
         may_be_called = self._link.updates_open and attempt.called and not attempt.call_failed
         may_be_found = (self._link.online or self._link.pending) and not attempt.looked_up
+        if self._puncher.is_punching(peer.peer_id):
+            return  # it ends, and then this is asked again
         if not attempt.tried:
             if may_be_found:
                 attempt.look_up_at = None
@@ -404,7 +446,8 @@ class Connector:
             self._drops[ConnectorDrop.CALL_UNTRUSTED.value] += 1
             return
         try:
-            endpoints = tuple(Endpoint.decode(encoded) for encoded in call.endpoints)
+            candidates = tuple(Candidate.decode(encoded) for encoded in call.candidates)
+            nat = NatBehaviour.decode(call.nat)
         except DecodeError:
             self._drops[ConnectorDrop.MALFORMED.value] += 1
             return
@@ -412,22 +455,52 @@ class Connector:
             if not self._calls.is_ours(peer.peer_id, call.token):
                 return
         else:
-            answer = self._calls.answer(call, self._own_endpoints, now)
+            answer = self._calls.answer(call, self._own, now)
             if answer is None:
                 return
             self._out.append(SendUpdate(answer))
         peer.online = True
-        peer.call_endpoints = endpoints
+        peer.call_candidates, peer.nat = candidates, nat
         if peer.state is PeerState.CONNECTED:
             # It calls because it has lost the session that we still have; unless the two have crossed.
             if not call.answer and now >= peer.connected_at + FRESH_SESSION_S:
                 self._handshake(peer, now)
+                self._punch(peer, call.token, now)
         elif peer.attempt is None:
             peer.wanted_until = max(peer.wanted_until, now + RECENTLY_WANTED_S)
             self._begin(peer, now, asked=False, call=False)
+            self._punch(peer, call.token, now)
         elif peer.state is PeerState.CONNECTING:
             self._handshake(peer, now)
+            self._punch(peer, call.token, now)
             self._judge(peer, now)
+
+    def _punch(self, peer: Peer, token: bytes, now: float) -> None:
+        """Both sides know the token and each other's addresses now."""
+        own = self._own_endpoints
+        usable = [each for each in peer.call_candidates if is_usable(each.endpoint, own, OVERLAY_NETWORK)]
+        self._puncher.start(peer.peer_id, token, usable, own_nat=self._own.nat, peer_nat=peer.nat, now=now)
+        self._drain_puncher(now)
+
+    def _path_found(self, found: PathFound, now: float) -> None:
+        record = self._known.record(found.peer)
+        if record is not None and not record.record.revoked:
+            self._handshaker.path_found(record, found.path, now - found.rtt_s, now)
+            self._drain_handshaker(now)
+
+    def _drain_puncher(self, now: float) -> None:
+        while (output := self._puncher.poll()) is not None:
+            match output:
+                case PathFound():
+                    self._out.append(output)  # first: what the handshake sends must go through the port that was found
+                    self._path_found(output, now)
+                case PunchEnded(peer=peer_id):
+                    peer = self._peers.get(peer_id)
+                    if peer is not None:
+                        peer.punch = output
+                        self._judge(peer, now)
+                case _:
+                    self._out.append(output)
 
     def _fail(self, peer: Peer, now: float, reason: str) -> None:
         asked = peer.attempt is not None and peer.attempt.asked
@@ -437,6 +510,8 @@ class Connector:
         peer.schedule(now + peer.backoff.next_delay_s())
         self._handshaker.cancel(peer.peer_id, now)
         self._drain_handshaker(now)
+        self._puncher.stop(peer.peer_id)
+        self._drain_puncher(now)
         self._out.append(AttemptFailed(peer.peer_id, reason, asked))
 
     def _drain_handshaker(self, now: float) -> None:

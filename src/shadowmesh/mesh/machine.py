@@ -5,7 +5,7 @@ Spec: docs/spec/mesh.md.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address
 from logging import ERROR
@@ -29,11 +29,14 @@ from shadowmesh.mesh.errors import NotTrusted
 from shadowmesh.mesh.finder import Finder, Found
 from shadowmesh.mesh.known_peers import KnownPeers
 from shadowmesh.mesh.link_events import DirectoryAccepted, LinkChanged, RecordOutrun, UpdatesOpened
+from shadowmesh.mesh.outlet import Outlet
 from shadowmesh.mesh.outputs import (
+    ClosePorts,
     ConnectFailed,
     LookedUp,
     LookUp,
     Notice,
+    OpenPorts,
     Output,
     PeerConnected,
     PeerDisconnected,
@@ -48,6 +51,8 @@ from shadowmesh.mesh.state import LinkStatus, MeshConfig, PeerStatus, SavedState
 from shadowmesh.mesh.status import merge_drops, peer_status
 from shadowmesh.mesh.trust import TrustList
 from shadowmesh.mesh.tunnels import KeyInUse, SessionOld, TunnelLost, TunnelMoved, TunnelOutput, Tunnels
+from shadowmesh.paths.events import PathFound, PortLearnt, PortsReleased, PortsWanted
+from shadowmesh.paths.puncher import Puncher
 from shadowmesh.records.hints import Hints
 from shadowmesh.records.peer_record import Mode, RecordRefused, SignedRecord
 from shadowmesh.session.events import PeerAuthenticated, SessionEstablished
@@ -76,7 +81,7 @@ class Mesh:
     ) -> None:
         """Begins to log in, and to connect to the trusted peers that the cache knows."""
         self._identity = identity
-        self._out: deque[Output] = deque()
+        self._out = Outlet()
         self._drops: Counter[str] = Counter()
         self._saving = SaveSchedule()
         self._waiting_pings: dict[PeerID, list[int]] = {}
@@ -88,7 +93,8 @@ class Mesh:
         self._presence = OwnPresence(self._own_record, public=config.mode is Mode.PUBLIC, entropy=entropy)
         self._tunnels = Tunnels(identity.peer_id, self._own_record.wireguard_key, entropy=entropy)
         handshaker = Handshaker(identity, self._own_record.record, entropy=entropy, wall_clock=wall_clock, now=now)
-        self._connector = Connector(self._known, handshaker, entropy=entropy, now=now)
+        puncher = Puncher(identity.peer_id, entropy=entropy)
+        self._connector = Connector(self._known, handshaker, puncher, entropy=entropy, now=now)
         for peer in self._trust.all():
             self._connector.add(peer)
         self._save(now)  # the record's sequence number, before the record is used
@@ -144,17 +150,28 @@ class Mesh:
 
     # From the engine.
 
-    def receive_datagram(self, data: bytes, source: Endpoint, now: float) -> None:
-        """A datagram that is neither WireGuard's nor a relay's. Never raises; see `drops`."""
+    def receive_datagram(self, data: bytes, source: Endpoint, now: float, via: int = 0) -> None:
+        """A datagram that is neither WireGuard's nor a relay's. `via`: the local port that it came to, 0 for the main
+        one. Never raises; see `drops`."""
         match classify(data):
             case DatagramKind.STUN:
-                self._presence.receive_stun(data, source, now)
+                self._presence.receive_stun(data, source, via, now)
+            case DatagramKind.CONTROL if self._connector.takes_probe(data):
+                self._connector.receive_probe(data, source, via, now)
             case DatagramKind.CONTROL if self._tunnels.takes(data):
                 self._tunnels.receive_datagram(data, source, now)
             case DatagramKind.CONTROL if data[0] in DATAGRAM_TYPES:
                 self._connector.receive_datagram(data, source, now)
             case _:
                 self._drops["unknown datagram"] += 1
+        self._drain(now)
+
+    def ports_opened(self, peer: PeerID | None, ports: Sequence[int], now: float) -> None:
+        """The answer to OpenPorts; none when the system gives none."""
+        if peer is None:
+            self._presence.ports_opened(ports, now)
+        else:
+            self._connector.ports_opened(peer, ports, now)
         self._drain(now)
 
     def packet_unrouted(self, destination: IPv4Address | IPv6Address, now: float) -> None:
@@ -308,6 +325,11 @@ class Mesh:
         while (output := self._link.poll()) is not None:
             self._link_output(output, now)
 
+    def mapping_changed(self, endpoint: Endpoint | None, now: float) -> None:
+        """What the router has opened for our main port."""
+        self._presence.set_mapped(endpoint, now)
+        self._drain(now)
+
     # The machine's own shape.
 
     def handle_timeout(self, now: float) -> None:
@@ -316,6 +338,7 @@ class Mesh:
             self._connector.handle_timeout(now)
             self._tunnels.handle_timeout(now)
             self._presence.handle_timeout(now)
+            self._close_unused_ports(now)
             self._drain(now)
             due_at = self.next_timeout()
             if due_at is None or now < due_at:
@@ -325,10 +348,11 @@ class Mesh:
         deadlines = [
             part.next_timeout() for part in (self._link, self._connector, self._tunnels, self._presence, self._saving)
         ]
+        deadlines.append(self._out.ports.next_timeout())
         return min((at for at in deadlines if at is not None), default=None)
 
     def poll(self) -> Output | None:
-        return self._out.popleft() if self._out else None
+        return self._out.poll()
 
     def _drain(self, now: float) -> None:
         """Until no part has anything to say to another."""
@@ -372,6 +396,12 @@ class Mesh:
                 self._waiting_pings.pop(peer, None)
                 if asked:
                     self._out.append(ConnectFailed(peer, reason))
+            case PathFound(path=path, via=via):
+                self._out.ports.bind(path, via, now)
+            case PortLearnt(source=source, via=via):
+                self._out.ports.bind(source, via, now)
+            case PortsWanted() | PortsReleased():
+                self._ports_output(output)
             case _:
                 self._out.append(output)
 
@@ -413,14 +443,28 @@ class Mesh:
     def _presence_output(self, output: PresenceOutput, now: float) -> None:
         match output:
             case EndpointsChanged():
-                self._connector.own_endpoints_changed(self._presence.endpoints, now)
+                self._connector.own_addresses_changed(self._presence.addresses, now)
                 self._send_hints()
             case RecordRenewed():
                 self._save(now)
                 self._connector.handshaker.own_record_changed(self._own_record.record)
                 self._link.publish(self._own_record.record, now)
+            case PortsWanted() | PortsReleased():
+                self._ports_output(output)
             case _:
                 self._out.append(output)
+
+    def _ports_output(self, output: PortsWanted | PortsReleased) -> None:
+        match output:
+            case PortsWanted(peer=peer, count=count):
+                self._out.append(OpenPorts(peer, count))
+            case PortsReleased(ports=ports):
+                self._out.ports.unbind(ports)
+                self._out.append(ClosePorts(ports))
+
+    def _close_unused_ports(self, now: float) -> None:
+        if ports := self._out.ports.sweep(self._tunnels.paths(), now):
+            self._out.append(ClosePorts(ports))
 
     def _finder_output(self, output: LookUp | LookedUp | Found | Notice | SaveRecord, now: float) -> None:
         match output:

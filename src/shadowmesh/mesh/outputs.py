@@ -24,17 +24,32 @@ class InstallPeer:
     allowed_ips: tuple[str, ...]  # prefixes
     initiate: bool
     cipher: Cipher
+    via: int = 0  # local port towards the path; 0 is the main one
 
 
 @dataclass(frozen=True, slots=True)
 class SetPath:
     wireguard_key: bytes
     path: Endpoint
+    via: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class RemovePeer:
     wireguard_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPorts:
+    """Open that many more UDP ports. Answer: `ports_opened`, for the same peer, or for None."""
+
+    peer: PeerID | None
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClosePorts:
+    ports: tuple[int, ...]
 
 
 # To the backbone client. At most one LogIn, Renew or FetchDirectory is outstanding at a time; each request is answered
@@ -164,6 +179,8 @@ Output = (
     | InstallPeer
     | SetPath
     | RemovePeer
+    | OpenPorts
+    | ClosePorts
     | LogIn
     | Renew
     | FetchDirectory

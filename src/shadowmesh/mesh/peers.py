@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from shadowmesh.identity.names import PeerID
 from shadowmesh.mesh.backoff import Backoff
 from shadowmesh.mesh.state import PeerState, TrustedPeer
 from shadowmesh.mesh.trust import display_name
+from shadowmesh.paths.candidates import Candidate, CandidateKind
+from shadowmesh.paths.events import PunchEnded
+from shadowmesh.paths.nat_behaviour import UNKNOWN_NAT, NatBehaviour
 from shadowmesh.wire.endpoint import Endpoint
 
 _S = PeerState
@@ -55,7 +58,9 @@ class Peer:
     wanted_until: float = float("-inf")
     online: bool | None = None  # as the backbone said last
     hint_endpoints: tuple[Endpoint, ...] = ()
-    call_endpoints: tuple[Endpoint, ...] = field(default=())
+    call_candidates: tuple[Candidate, ...] = ()
+    nat: NatBehaviour = UNKNOWN_NAT  # as the peer told in a call
+    punch: PunchEnded | None = None  # how the last attempt to open a path ended
 
     @property
     def peer_id(self) -> PeerID:
@@ -64,6 +69,15 @@ class Peer:
     @property
     def name(self) -> str:
         return display_name(self.trusted)
+
+    @property
+    def call_endpoints(self) -> tuple[Endpoint, ...]:
+        """Where a handshake is worth sending: a hard NAT drops what comes to the port that somebody else saw."""
+        return tuple(
+            candidate.endpoint
+            for candidate in self.call_candidates
+            if not (self.nat.is_hard and candidate.kind is CandidateKind.SERVER_REFLEXIVE)
+        )
 
     def move(self, to: PeerState, reason: str = "") -> None:
         """Raises IllegalMove."""

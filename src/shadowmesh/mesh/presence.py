@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from logging import ERROR
 
+from shadowmesh.mesh.calls import OwnAddresses
 from shadowmesh.mesh.outputs import Notice
 from shadowmesh.mesh.own_record import OwnRecord
-from shadowmesh.paths.events import ReflexiveChanged
-from shadowmesh.paths.reflexive import ReflexiveDiscovery
+from shadowmesh.paths.candidates import Candidate, CandidateKind
+from shadowmesh.paths.events import NatChanged, PortsReleased, PortsWanted, ReflexiveChanged
+from shadowmesh.paths.nat_discovery import NatDiscovery
 from shadowmesh.records.hints import MAX_HINT_ENDPOINTS
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.entropy import Entropy
@@ -19,7 +21,7 @@ from shadowmesh.wire.transmit import Transmit
 
 @dataclass(frozen=True, slots=True)
 class EndpointsChanged:
-    """`OwnPresence.endpoints` and `.hints` are others than before."""
+    """`OwnPresence.addresses` and `.hints` are others than before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class RecordRenewed:
     """Save its sequence number, then use it."""
 
 
-PresenceOutput = Transmit | EndpointsChanged | RecordRenewed | Notice
+PresenceOutput = Transmit | EndpointsChanged | RecordRenewed | PortsWanted | PortsReleased | Notice
 
 
 class OwnPresence:
@@ -37,18 +39,33 @@ class OwnPresence:
         """Owns the record. `public`: our addresses are for everybody, and our NAT mapping is kept open."""
         self._own_record = own_record
         self._public = public
-        self._reflexive = ReflexiveDiscovery(entropy=entropy)
+        self._nat = NatDiscovery(entropy=entropy)
         self._host: tuple[Endpoint, ...] = ()
+        self._mapped: Endpoint | None = None
         self._out: deque[PresenceOutput] = deque()
 
     @property
-    def endpoints(self) -> tuple[Endpoint, ...]:
+    def addresses(self) -> OwnAddresses:
         """For trusted peers. What is outside of our NAT comes first: a far peer needs it, and a near one tries all."""
-        return tuple(dict.fromkeys([*self._reflexive.endpoints, *self._host]))
+        kinds = dict.fromkeys(reversed(self._host), CandidateKind.HOST)
+        kinds |= {endpoint: CandidateKind.SERVER_REFLEXIVE for endpoint in self._outside if endpoint not in kinds}
+        if self._mapped is not None:
+            kinds[self._mapped] = CandidateKind.MAPPED
+        candidates = [Candidate(kind, endpoint) for endpoint, kind in kinds.items()]
+        return OwnAddresses(tuple(reversed(candidates)), self._nat.behaviour)
 
     @property
     def reflexive(self) -> tuple[Endpoint, ...]:
-        return self._reflexive.endpoints
+        return self._nat.endpoints
+
+    @property
+    def _outside(self) -> tuple[Endpoint, ...]:
+        """As others see us. Where each of them sees another port, the newest one says most about the next."""
+        seen = self._nat.endpoints
+        if not self._nat.behaviour.is_hard:
+            return tuple(reversed(seen))
+        by_version = {endpoint.address.version: endpoint for endpoint in seen}
+        return tuple(by_version.values())
 
     @property
     def hints(self) -> tuple[Endpoint, ...]:
@@ -56,7 +73,7 @@ class OwnPresence:
         return self._own_record.publishable[:MAX_HINT_ENDPOINTS]
 
     def set_servers(self, servers: Sequence[Endpoint], now: float) -> None:
-        self._reflexive.set_servers(servers, now)
+        self._nat.set_servers(servers, now)
         self._advance(now)
 
     def set_host_endpoints(self, endpoints: Sequence[Endpoint], now: float) -> bool:
@@ -66,53 +83,67 @@ class OwnPresence:
             return False
         moved = bool(self._host)
         self._host = chosen
+        self._nat.set_own_addresses([endpoint.address for endpoint in chosen], now)
         if moved:
-            self._reflexive.network_changed(now)
+            self._mapped = None
+            self._nat.network_changed(now)
         self._endpoints_changed()
         self._advance(now)
         return moved
 
     def set_connecting(self, connecting: bool, now: float) -> None:
         """While a peer is being called it must find our NAT mapping open."""
-        self._reflexive.keep_fresh(self._public or connecting, now)
+        self._nat.keep_fresh(self._public or connecting, now)
+        self._advance(now)
+
+    def set_mapped(self, endpoint: Endpoint | None, now: float) -> None:
+        """What our router has opened for us."""
+        if endpoint != self._mapped:
+            self._mapped = endpoint
+            self._endpoints_changed()
+            self._advance(now)
+
+    def ports_opened(self, ports: Sequence[int], now: float) -> None:
+        """The answer to PortsWanted of `peer` None."""
+        self._nat.ports_opened(ports, now)
         self._advance(now)
 
     def outdo(self, sequence: int, now: float) -> None:
         """Somebody holds a record of ours with this number."""
         self._renew(now, above=sequence)
 
-    def receive_stun(self, data: bytes, source: Endpoint, now: float) -> None:
-        self._reflexive.receive_datagram(data, source, now)
+    def receive_stun(self, data: bytes, source: Endpoint, via: int, now: float) -> None:
+        self._nat.receive_datagram(data, source, via, now)
         self._advance(now)
 
     def handle_timeout(self, now: float) -> None:
-        self._reflexive.handle_timeout(now)
+        self._nat.handle_timeout(now)
         self._advance(now)
 
     def next_timeout(self) -> float:
-        reflexive_at = self._reflexive.next_timeout()
+        nat_at = self._nat.next_timeout()
         record_at = self._own_record.next_timeout()
-        return record_at if reflexive_at is None else min(reflexive_at, record_at)
+        return record_at if nat_at is None else min(nat_at, record_at)
 
     def poll(self) -> PresenceOutput | None:
         return self._out.popleft() if self._out else None
 
     @property
     def drops(self) -> Mapping[str, int]:
-        return self._reflexive.drops
+        return self._nat.drops
 
     def _advance(self, now: float) -> None:
-        while (output := self._reflexive.poll()) is not None:
+        while (output := self._nat.poll()) is not None:
             match output:
-                case ReflexiveChanged():
+                case ReflexiveChanged() | NatChanged():
                     self._endpoints_changed()
-                case Transmit():
+                case _:
                     self._out.append(output)
         if self._own_record.is_due(now):
             self._renew(now)
 
     def _endpoints_changed(self) -> None:
-        self._own_record.set_endpoints(self.endpoints)
+        self._own_record.set_endpoints([candidate.endpoint for candidate in self.addresses.candidates])
         self._out.append(EndpointsChanged())
 
     def _renew(self, now: float, *, above: int = 0) -> None:

@@ -104,6 +104,11 @@ class Tunnels:
     def status(self, peer: PeerID) -> ProbeStatus | None:
         return self._prober.status(peer)
 
+    def paths(self) -> set[Endpoint]:
+        """Where all peers are at present."""
+        statuses = (self._prober.status(peer) for peer in self._tunnels)
+        return {status.path for status in statuses if status is not None}
+
     def prepare(self, peer: PeerAuthenticated) -> None:
         """Lets WireGuard's handshake travel behind M3, a round trip earlier. Nothing for who has a tunnel already."""
         key = peer.wireguard_key

@@ -63,6 +63,15 @@ class PathFound:
 
 
 @dataclass(frozen=True, slots=True)
+class PortLearnt:
+    """A probe of the peer came in through a port besides the main one: what goes back goes through it too."""
+
+    peer: PeerID
+    source: Endpoint
+    via: int
+
+
+@dataclass(frozen=True, slots=True)
 class PortsWanted:
     """Open that many more UDP ports; the answer goes to `ports_opened` of who asked. `peer`: None for ourselves."""
 

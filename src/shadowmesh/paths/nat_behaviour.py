@@ -98,3 +98,6 @@ class NatBehaviour:
         known_mapping = Mapping(mapping) if mapping in Mapping._value2member_map_ else Mapping.UNKNOWN
         known_filtering = Filtering(filtering) if filtering in Filtering._value2member_map_ else Filtering.UNKNOWN
         return cls(known_mapping, known_filtering, step, block)
+
+
+UNKNOWN_NAT = NatBehaviour()

@@ -36,7 +36,16 @@ class Target:
 
     @property
     def due_at(self) -> float | None:
-        return self.began_at + PROBE_OFFSETS_S[self.sent] if self.sent < len(PROBE_OFFSETS_S) else None
+        is_over = self.answered or self.sent == len(PROBE_OFFSETS_S)
+        return None if is_over else self.began_at + PROBE_OFFSETS_S[self.sent]
+
+    def is_due(self, now: float) -> bool:
+        return self.due_at is not None and now >= self.due_at
+
+    def skip_to(self, now: float) -> None:
+        """A probe is sent: one for all that were missed, when we are late."""
+        while self.is_due(now):
+            self.sent += 1
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from enum import Enum
 
 from shadowmesh.identity.names import PeerID
 from shadowmesh.paths.candidates import Candidate, CandidateKind
-from shadowmesh.paths.events import PathFound, PortsReleased, PortsWanted, PunchEnded
+from shadowmesh.paths.events import PathFound, PortLearnt, PortsReleased, PortsWanted, PunchEnded
 from shadowmesh.paths.nat_behaviour import NatBehaviour
 from shadowmesh.paths.probe_datagram import TXID_BYTES, BadMac, ProbeDatagram, ProbeKeys
 from shadowmesh.paths.punch import Punch
@@ -28,7 +28,7 @@ MAX_TOKENS = 2  # of one peer: both called each other at the same moment
 MAX_CANDIDATES = 8  # as many as a call holds
 MAX_OUTSTANDING = 2048  # all probes of one punch: 8 targets, held ports three times, the spray
 
-PuncherOutput = Transmit | PathFound | PortsWanted | PortsReleased | PunchEnded
+PuncherOutput = Transmit | PathFound | PortLearnt | PortsWanted | PortsReleased | PunchEnded
 
 
 class PunchDrop(Enum):
@@ -141,6 +141,7 @@ class Puncher:
         self._out.append(Transmit(reply.encode(keys), source, via))
         if via:
             # Only through this port does the peer's NAT let us answer.
+            self._out.append(PortLearnt(punch.peer, source, via))
             self._probe(punch, source, via, now)
         elif punch.learn(source, now):
             self._send_due(punch, now)
@@ -163,10 +164,9 @@ class Puncher:
 
     def _send_due(self, punch: Punch, now: float) -> None:
         for target in punch.targets.values():
-            while not target.answered and (due_at := target.due_at) is not None and now >= due_at:
-                target.sent += 1
-                if target.due_at is None or now < target.due_at:  # late: once for all that was missed
-                    self._probe(punch, target.endpoint, 0, now)
+            if target.is_due(now):
+                target.skip_to(now)
+                self._probe(punch, target.endpoint, 0, now)
         spray_at = punch.spray_due_at()
         if spray_at is not None and now >= spray_at:
             for endpoint in punch.next_spray(self._entropy, now):

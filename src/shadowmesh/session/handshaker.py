@@ -126,6 +126,11 @@ class Handshaker:
             self._attempts_by_cid[attempt.cid] = attempt
         self._outputs += attempt.add_endpoints(endpoints, now)
 
+    def path_found(self, record: SignedRecord, endpoint: Endpoint, probed_at: float, now: float) -> None:
+        """What was sent there at `probed_at` was answered: message 1 goes there now. Raises ValueError as `connect`."""
+        self.connect(record, [], now)
+        self._outputs += self._attempts[record.peer_id].path_found(endpoint, probed_at, now)
+
     def cancel(self, peer: PeerID, now: float) -> None:  # noqa: ARG002  every command has its time
         """Ends the attempt, if there is one, with HandshakeFailed."""
         if self._drop_attempt(peer):

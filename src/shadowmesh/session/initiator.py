@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -51,6 +52,7 @@ class _AwaitingMessage2:
     h1: bytes
     message1: Message1
     flights: dict[Endpoint, CutMessage] = field(default_factory=dict)  # of M1, as last sent
+    sent_at: dict[Endpoint, float] = field(default_factory=dict)
     cookies_taken: Counter[Endpoint] = field(default_factory=Counter)
 
 
@@ -114,6 +116,14 @@ class Attempt:
         if isinstance(self._state, _AwaitingMessage4):
             return []
         return [transmit for endpoint in new for transmit in self._message1(self._state, endpoint, now)]
+
+    def path_found(self, endpoint: Endpoint, probed_at: float, now: float) -> list[Transmit]:
+        """A probe of `probed_at` was answered there: M1 at once, unless it went the same way after it."""
+        self.endpoints = [endpoint, *(other for other in self.endpoints if other != endpoint)][:MAX_ENDPOINTS]
+        state = self._state
+        if isinstance(state, _AwaitingMessage4) or state.sent_at.get(endpoint, -math.inf) >= probed_at:
+            return []
+        return self._message1(state, endpoint, now)
 
     def retransmit(self, now: float) -> list[Transmit]:
         """The whole flight again. Call when `next_timeout` is reached and it isn't time to give up."""
@@ -218,6 +228,7 @@ class Attempt:
         if cookie is not None:
             message = replace(message, mac2=mac2(cookie, message.encode()))
         state.flights[endpoint] = cut(Message1.NUMBER, self.cid, message.encode())
+        state.sent_at[endpoint] = now
         return _to([endpoint], state.flights[endpoint].datagrams)
 
     def _verify(self, proof: ResponderProof, h2: bytes) -> None:

@@ -22,8 +22,10 @@ from shadowmesh.wire.errors import DecodeError
 
 _PEER = st.binary(min_size=20, max_size=20)
 _TOKEN = st.binary(min_size=16, max_size=16)
-_ENDPOINTS = st.lists(st.binary(min_size=18, max_size=18), max_size=8)
-_CALLS = st.builds(Call, peer=_PEER, token=_TOKEN, answer=st.booleans(), endpoints=_ENDPOINTS)
+_ENDPOINTS = st.lists(st.binary(min_size=18, max_size=18), max_size=4)
+_CANDIDATES = st.lists(st.binary(min_size=19, max_size=19), max_size=8)
+_NAT = st.binary(min_size=8, max_size=8)
+_CALLS = st.builds(Call, peer=_PEER, token=_TOKEN, answer=st.booleans(), candidates=_CANDIDATES, nat=_NAT)
 _CLIENT = (
     st.builds(Subscribe, peers=st.lists(_PEER, max_size=128))
     | st.builds(Unsubscribe, peers=st.lists(_PEER, max_size=128))
@@ -49,8 +51,8 @@ def test_a_servers_message_comes_back(message: ServerMessage) -> None:
 
 
 def test_a_message_is_an_array_that_begins_with_its_name() -> None:
-    encoded = updates.encode(Call(peer=bytes(20), token=bytes(16), answer=True, endpoints=[b"\1" * 18]))
-    assert decoded(encoded) == ["call", bytes(20), bytes(16), True, [b"\1" * 18]]
+    encoded = updates.encode(Call(bytes(20), bytes(16), True, [b"\1" * 19], bytes(8)))
+    assert decoded(encoded) == ["call", bytes(20), bytes(16), True, [b"\1" * 19], bytes(8)]
 
 
 def test_the_largest_subscription_fits() -> None:

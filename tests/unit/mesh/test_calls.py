@@ -1,21 +1,25 @@
 from tests.sim.chance import SeededEntropy
 
-from shadowmesh.backbone_protocol.updates import MAX_CALL_ENDPOINTS, Call
+from shadowmesh.backbone_protocol.updates import MAX_CALL_CANDIDATES, Call
 from shadowmesh.identity.names import PeerID
-from shadowmesh.mesh.calls import MIN_INTERVAL_S, CallDrop, Calls
+from shadowmesh.mesh.calls import MIN_INTERVAL_S, CallDrop, Calls, OwnAddresses
+from shadowmesh.paths.candidates import Candidate, CandidateKind
+from shadowmesh.paths.nat_behaviour import Mapping, NatBehaviour
 from shadowmesh.wire.endpoint import Endpoint
 
 BOB = PeerID(b"b" * 20)
-OWN = [Endpoint.of("198.18.0.1", port) for port in range(1, 20)]
+_CANDIDATES = tuple(Candidate(CandidateKind.HOST, Endpoint.of("198.18.0.1", port)) for port in range(1, 20))
+OWN = OwnAddresses(_CANDIDATES, NatBehaviour(Mapping.ENDPOINT_INDEPENDENT))
 
 
-def test_a_call_carries_a_fresh_token_and_eight_endpoints() -> None:
+def test_a_call_carries_a_fresh_token_and_eight_candidates() -> None:
     calls = made()
     call, later = calls.place(BOB, OWN, 0.0), calls.place(BOB, OWN, 10.0)
     assert call is not None
     assert later is not None
     assert (call.peer, call.answer) == (BOB.raw, False)
-    assert call.endpoints == [endpoint.encode() for endpoint in OWN[:MAX_CALL_ENDPOINTS]]
+    assert call.candidates == [candidate.encode() for candidate in _CANDIDATES[:MAX_CALL_CANDIDATES]]
+    assert call.nat == OWN.nat.encode()
     assert call.token != later.token
 
 
@@ -70,4 +74,4 @@ def made() -> Calls:
 
 
 def incoming(peer: PeerID = BOB) -> Call:
-    return Call(peer=peer.raw, token=b"t" * 16, answer=False, endpoints=[])
+    return Call(peer.raw, b"t" * 16, False, [], bytes(8))

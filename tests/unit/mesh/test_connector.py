@@ -11,6 +11,7 @@ from tests.unit.mesh.records import record_of
 
 from shadowmesh.backbone_protocol.updates import Call, CallFailed, Refused, Update
 from shadowmesh.identity.names import PeerID
+from shadowmesh.mesh.calls import OwnAddresses
 from shadowmesh.mesh.connector import (
     LOOK_UP_AFTER_S,
     ONLINE_JITTER_S,
@@ -28,6 +29,9 @@ from shadowmesh.mesh.outputs import SendUpdate
 from shadowmesh.mesh.peers import RECENTLY_WANTED_S
 from shadowmesh.mesh.state import PeerState, TrustedPeer
 from shadowmesh.mesh.trust import TrustList
+from shadowmesh.paths.candidates import Candidate, CandidateKind
+from shadowmesh.paths.nat_behaviour import UNKNOWN_NAT
+from shadowmesh.paths.puncher import Puncher
 from shadowmesh.records.hints import Hints
 from shadowmesh.records.peer_record import REVOKED_SEQUENCE, Mode, SignedRecord
 from shadowmesh.session.handshaker import Handshaker
@@ -55,7 +59,7 @@ def test_online_the_peer_is_called_in_parallel() -> None:
     node = Node(RECORD, at=WHERE, link=ONLINE)
     node.want()
     call = node.call()
-    assert (call.peer, call.answer, call.endpoints) == (BOB.peer_id.raw, False, [OWN.encode()])
+    assert (call.peer, call.answer, call.candidates) == (BOB.peer_id.raw, False, [host(OWN)])
     assert node.transmits()
 
 
@@ -177,7 +181,7 @@ def test_an_answer_brings_endpoints_to_the_attempt() -> None:
     node.want()
     call = node.call()
     assert node.transmits() == []
-    answer = Call(peer=call.peer, token=call.token, answer=True, endpoints=[WHERE.encode(), ELSEWHERE.encode()])
+    answer = call_with(call.peer, call.token, host(WHERE), host(ELSEWHERE), answer=True)
     node.connector.update_received(answer, 0.1)
     assert {transmit.destination for transmit in node.transmits()} == {WHERE, ELSEWHERE}
 
@@ -186,7 +190,7 @@ def test_an_answer_with_another_token_is_ignored() -> None:
     node = Node(RECORD, link=ONLINE)
     node.want()
     call = node.call()
-    node.connector.update_received(Call(peer=call.peer, token=bytes(16), answer=True, endpoints=[WHERE.encode()]), 0.1)
+    node.connector.update_received(call_with(call.peer, bytes(16), host(WHERE), answer=True), 0.1)
     assert node.transmits() == []
 
 
@@ -223,7 +227,7 @@ def test_malformed_and_unexpected_updates_are_counted() -> None:
     node = Node(RECORD, link=ONLINE)
     node.connector.update_received(Update(peer=BOB.peer_id.raw, record_id=bytes(32), hints=b"?"), 0.0)
     node.connector.update_received(Update(peer=STRANGER.peer_id.raw, record_id=bytes(32), hints=b""), 0.0)
-    zero_port = Call(peer=BOB.peer_id.raw, token=bytes(16), answer=False, endpoints=[bytes(18)])
+    zero_port = call_with(BOB.peer_id.raw, bytes(16), b"\1" + bytes(18), answer=False)
     node.connector.update_received(zero_port, 0.0)
     node.connector.update_received(Refused(problem="rate-limited", detail=""), 0.0)
     assert node.connector.drops == {
@@ -245,8 +249,8 @@ def test_our_new_address_is_told_to_the_peer_that_is_being_called() -> None:
     node = Node(RECORD, link=ONLINE)
     node.want()
     node.drain()
-    node.connector.own_endpoints_changed([ELSEWHERE], 2.0)
-    assert node.call().endpoints == [ELSEWHERE.encode()]
+    node.connector.own_addresses_changed(addresses(ELSEWHERE), 2.0)
+    assert node.call().candidates == [host(ELSEWHERE)]
 
 
 def test_a_start_tries_the_first_known_peers_one_after_another() -> None:
@@ -309,7 +313,7 @@ class Node:
         if at is not None:
             self.known.reached(BOB.peer_id, at)
         self.connector = connect_with(self.known, trust)
-        self.connector.own_endpoints_changed([OWN], 0.0)
+        self.connector.own_addresses_changed(addresses(OWN), 0.0)
         self.connector.link_changed(link, 0.0)
         self._drained: list[ConnectorOutput] = []
 
@@ -322,8 +326,7 @@ class Node:
         self.connector.want(BOB.peer_id, 0.0)
 
     def receive_call(self, peer: PeerID, *endpoints: Endpoint) -> None:
-        encoded = [endpoint.encode() for endpoint in endpoints]
-        self.connector.update_received(Call(peer=peer.raw, token=b"t" * 16, answer=False, endpoints=encoded), 0.0)
+        self.connector.update_received(call_with(peer.raw, b"t" * 16, *map(host, endpoints), answer=False), 0.0)
 
     def receive_hints(self, hints: Hints) -> None:
         self.connector.update_received(Update(peer=BOB.peer_id.raw, record_id=bytes(32), hints=hints.encode()), 0.0)
@@ -359,10 +362,22 @@ class Node:
         return [output for output in drained if isinstance(output, kind)]
 
 
+def host(endpoint: Endpoint) -> bytes:
+    return Candidate(CandidateKind.HOST, endpoint).encode()
+
+
+def addresses(endpoint: Endpoint) -> OwnAddresses:
+    return OwnAddresses((Candidate(CandidateKind.HOST, endpoint),))
+
+
+def call_with(peer: bytes, token: bytes, *candidates: bytes, answer: bool) -> Call:
+    return Call(peer, token, answer, list(candidates), UNKNOWN_NAT.encode())
+
+
 def connect_with(known: KnownPeers, trust: TrustList) -> Connector:
     entropy = SeededEntropy(1)
     handshaker = Handshaker(ME, record_of(5000), entropy=entropy, wall_clock=lambda: WALL_START, now=0.0)
-    connector = Connector(known, handshaker, entropy=entropy, now=0.0)
+    connector = Connector(known, handshaker, Puncher(ME.peer_id, entropy=entropy), entropy=entropy, now=0.0)
     for peer in trust.all():
         connector.add(peer)
     return connector

@@ -333,14 +333,14 @@ class AnyInput(RuleBasedStateMachine):
     def close_updates(self) -> None:
         self.mesh.updates_closed("reset", self.now)
 
-    @rule(index=st.integers(0, 3), what=st.integers(0, 4), endpoints=st.lists(st.binary(min_size=18, max_size=18)))
-    def update(self, index: int, what: int, endpoints: list[bytes]) -> None:
+    @rule(index=st.integers(0, 3), what=st.integers(0, 4), candidates=st.lists(st.binary(min_size=19, max_size=19)))
+    def update(self, index: int, what: int, candidates: list[bytes]) -> None:
         peer = RECORDS[index].peer_id.raw
         messages: list[ServerMessage] = [
             Update(peer=peer, record_id=bytes(32), hints=Hints(True, 0, (WHERE,)).encode()),
             Update(peer=peer, record_id=bytes(32), hints=b"\xff"),
-            Call(peer=peer, token=bytes(16), answer=False, endpoints=[WHERE.encode(), *endpoints[:7]]),
-            Call(peer=peer, token=bytes(16), answer=True, endpoints=endpoints[:8]),
+            Call(peer, bytes(16), False, [b"\1" + WHERE.encode(), *candidates[:7]], bytes(8)),
+            Call(peer, bytes(16), True, candidates[:8], bytes(8)),
             CallFailed(peer=peer, token=bytes(16), reason=""),
         ]
         self.mesh.update_received(messages[what], self.now)

@@ -6,6 +6,7 @@ from tests.sim.world import WALL_START, identity_number
 from shadowmesh.mesh.own_record import OwnRecord
 from shadowmesh.mesh.presence import EndpointsChanged, OwnPresence, PresenceOutput, RecordRenewed
 from shadowmesh.mesh.state import MeshConfig
+from shadowmesh.paths.candidates import Candidate, CandidateKind
 from shadowmesh.records.peer_record import DEFAULT_TTL_PRIVATE_S, REVOKED_SEQUENCE, Mode
 from shadowmesh.wire import stun
 from shadowmesh.wire.endpoint import Endpoint
@@ -19,7 +20,10 @@ def test_what_is_outside_of_our_nat_comes_first() -> None:
     presence = made()
     presence.set_host_endpoints([HOME], 0.0)
     learn(presence, OUTSIDE)
-    assert presence.endpoints == (OUTSIDE, HOME)
+    assert presence.addresses.candidates == (
+        Candidate(CandidateKind.SERVER_REFLEXIVE, OUTSIDE),
+        Candidate(CandidateKind.HOST, HOME),
+    )
     assert presence.reflexive == (OUTSIDE,)
     assert drained(presence) == [EndpointsChanged()]
 
@@ -51,7 +55,7 @@ def test_a_change_of_network_asks_the_servers_again() -> None:
     learn(presence, OUTSIDE)
     drained(presence)
     presence.set_host_endpoints([Endpoint.of("192.168.7.2", 41641)], 5.0)
-    assert OUTSIDE not in presence.endpoints
+    assert OUTSIDE not in [candidate.endpoint for candidate in presence.addresses.candidates]
     assert any(isinstance(output, Transmit) for output in drained(presence))
 
 
@@ -95,7 +99,7 @@ def test_a_revoked_identity_is_told_and_does_not_spin() -> None:
 
 def test_rubbish_is_counted() -> None:
     presence = made()
-    presence.receive_stun(b"", SERVER, 0.0)
+    presence.receive_stun(b"", SERVER, 0, 0.0)
     assert sum(presence.drops.values()) == 1
 
 
@@ -109,7 +113,7 @@ def learn(presence: OwnPresence, mapped: Endpoint) -> None:
     presence.set_servers([SERVER], 0.0)
     request = next(output for output in drained(presence) if isinstance(output, Transmit))
     transaction_id = stun.decode(request.payload).transaction_id
-    presence.receive_stun(stun.encode_binding_success(transaction_id, mapped), SERVER, 0.0)
+    presence.receive_stun(stun.encode_binding_success(transaction_id, mapped), SERVER, 0, 0.0)
 
 
 def drained(presence: OwnPresence) -> list[PresenceOutput]:

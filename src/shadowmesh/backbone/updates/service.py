@@ -117,8 +117,6 @@ class Updates:
             await self._announce(connection.peer)
 
     def _call(self, connection: Connection, call: Call) -> None:
-        for endpoint in call.endpoints:
-            Endpoint.decode(endpoint)
         callee = PeerID(call.peer)
         failure = self._failure(connection.peer, callee)
         self._metrics.calls.labels(failure or "passed on").inc()
@@ -126,7 +124,7 @@ class Updates:
         if failure or other is None:
             connection.send(CallFailed(call.peer, call.token, failure))
         else:
-            other.send(Call(connection.peer.raw, call.token, call.answer, call.endpoints))
+            other.send(Call(connection.peer.raw, call.token, call.answer, call.candidates, call.nat))
 
     def _failure(self, caller: PeerID, callee: PeerID) -> str:
         """Empty when the call may go on. Limits of the caller come first, so that its flood costs nobody else."""

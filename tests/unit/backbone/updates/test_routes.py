@@ -52,7 +52,7 @@ async def test_a_peer_that_does_not_read_is_disconnected(tmp_path: Path) -> None
         stuck = StuckReader(w, alice)
         async with stuck, updates(w, bob) as caller:
             for _ in range(MAX_QUEUED_MESSAGES + 2):
-                caller.send(Call(alice.peer.raw, TOKEN, answer=False, endpoints=[]))
+                caller.send(Call(alice.peer.raw, TOKEN, answer=False, candidates=[], nat=bytes(8)))
             assert await caller.receive() == CallFailed(alice.peer.raw, TOKEN, "not connected here")
         assert b"shadowmesh_slow_readers_total 1.0" in w.services.metrics.text()
 

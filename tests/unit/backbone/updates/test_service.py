@@ -27,6 +27,8 @@ from shadowmesh.wire.endpoint import Endpoint
 
 ENDPOINT = Endpoint.of("198.51.100.7", 41641)
 TOKEN = b"t" * 16
+CANDIDATE = b"\1" + ENDPOINT.encode()
+NAT = bytes(8)
 
 
 async def test_a_subscription_is_answered_and_then_followed(tmp_path: Path) -> None:
@@ -115,17 +117,17 @@ async def test_a_call_and_its_answer_are_passed_on(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         alice, bob = await w.logged_in(), await w.logged_in()
         async with updates(w, alice) as caller, updates(w, bob) as callee:
-            caller.send(Call(bob.peer.raw, TOKEN, answer=False, endpoints=[ENDPOINT.encode()]))
-            assert await callee.receive() == Call(alice.peer.raw, TOKEN, answer=False, endpoints=[ENDPOINT.encode()])
-            callee.send(Call(alice.peer.raw, TOKEN, answer=True, endpoints=[]))
-            assert await caller.receive() == Call(bob.peer.raw, TOKEN, answer=True, endpoints=[])
+            caller.send(Call(bob.peer.raw, TOKEN, answer=False, candidates=[CANDIDATE], nat=NAT))
+            assert await callee.receive() == Call(alice.peer.raw, TOKEN, answer=False, candidates=[CANDIDATE], nat=NAT)
+            callee.send(Call(alice.peer.raw, TOKEN, answer=True, candidates=[], nat=NAT))
+            assert await caller.receive() == Call(bob.peer.raw, TOKEN, answer=True, candidates=[], nat=NAT)
 
 
 async def test_a_call_to_a_peer_that_is_not_here_fails(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         alice = await w.logged_in()
         async with updates(w, alice) as caller:
-            caller.send(Call(b"x" * 20, TOKEN, answer=False, endpoints=[]))
+            caller.send(Call(b"x" * 20, TOKEN, answer=False, candidates=[], nat=NAT))
             assert await caller.receive() == CallFailed(b"x" * 20, TOKEN, "not connected here")
 
 
@@ -134,7 +136,7 @@ async def test_a_caller_is_limited(tmp_path: Path) -> None:
         alice, bob = await w.logged_in(), await w.logged_in()
         async with updates(w, alice) as caller, updates(w, bob):
             for _ in range(2):
-                caller.send(Call(bob.peer.raw, TOKEN, answer=False, endpoints=[]))
+                caller.send(Call(bob.peer.raw, TOKEN, answer=False, candidates=[], nat=NAT))
             assert await caller.receive() == CallFailed(bob.peer.raw, TOKEN, "too many calls by you")
 
 
@@ -142,9 +144,9 @@ async def test_a_callee_is_spared_the_calls_of_many(tmp_path: Path) -> None:
     async with world(tmp_path, rates=limited(calls_per_callee=Rate(1, 1))) as w:
         alice, bob, carol = [await w.logged_in() for _ in range(3)]
         async with updates(w, alice) as first, updates(w, carol) as second, updates(w, bob) as callee:
-            first.send(Call(bob.peer.raw, TOKEN, answer=False, endpoints=[]))
+            first.send(Call(bob.peer.raw, TOKEN, answer=False, candidates=[], nat=NAT))
             await callee.receive()
-            second.send(Call(bob.peer.raw, TOKEN, answer=False, endpoints=[]))
+            second.send(Call(bob.peer.raw, TOKEN, answer=False, candidates=[], nat=NAT))
             assert await second.receive() == CallFailed(bob.peer.raw, TOKEN, "too many calls to this peer")
 
 
