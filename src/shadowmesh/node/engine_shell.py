@@ -19,7 +19,7 @@ from shadowmesh._engine import (
     PeerRoamed,
     UnroutedPacket,
 )
-from shadowmesh.mesh.outputs import InstallPeer, RemovePeer, SetPath
+from shadowmesh.mesh.outputs import ClosePorts, InstallPeer, OpenPorts, RemovePeer, SetPath
 from shadowmesh.node.backbone_link import Step
 from shadowmesh.node.errors import NodeFailed, PrivilegeMissing
 from shadowmesh.node.privileges import missing_tun_privilege
@@ -27,7 +27,7 @@ from shadowmesh.records.peer_record import Capability
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.transmit import Transmit
 
-EngineOrder: TypeAlias = Transmit | InstallPeer | SetPath | RemovePeer
+EngineOrder: TypeAlias = Transmit | InstallPeer | SetPath | RemovePeer | OpenPorts | ClosePorts
 _log = logging.getLogger(__name__)
 
 
@@ -60,6 +60,10 @@ class EngineShell:
                     self._engine.set_path(wireguard_key, path.pair)
                 case RemovePeer(wireguard_key):
                     self._engine.remove_peer(wireguard_key)
+                case OpenPorts(peer):
+                    self._feed(lambda mesh, now: mesh.ports_opened(peer, [], now))
+                case ClosePorts():
+                    pass
         except (EngineError, ValueError, KeyError) as error:
             _log.error("the packet engine refused %s: %s", type(order).__name__, error)
 

@@ -30,6 +30,7 @@ class StunResponder(asyncio.DatagramProtocol):
     """One for each UDP socket; they share the limiter."""
 
     def __init__(self, limiter: RateLimiter, metrics: Metrics) -> None:
+        self.other: StunResponder | None = None  # on another port of the same address
         self._limiter = limiter
         self._metrics = metrics
         self._transport: asyncio.DatagramTransport | None = None
@@ -39,25 +40,31 @@ class StunResponder(asyncio.DatagramProtocol):
         self._transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        answer, result = self._answer(data, addr)
+        answer, sender, result = self._answer(data, addr)
         self._metrics.stun.labels(result).inc()
-        if answer and self._transport is not None and not self._transport.is_closing():
-            self._transport.sendto(answer, addr)
+        if sender is not None:
+            sender.send(answer, addr)
 
-    def _answer(self, data: bytes, source: tuple[str, int]) -> tuple[bytes, str]:
+    def send(self, answer: bytes, destination: tuple[str, int]) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.sendto(answer, destination)
+
+    def _answer(self, data: bytes, source: tuple[str, int]) -> tuple[bytes, StunResponder | None, str]:
+        """The answer, and who sends it."""
         try:
             request = decode(data)
             mapped = Endpoint(ip_address(source[0].partition("%")[0]), source[1])
         except (DecodeError, ValueError):
-            return b"", "ignored"
+            return b"", None, "ignored"
         if request.kind is not StunKind.REQUEST:
-            return b"", "ignored"
+            return b"", None, "ignored"
         if not self._limiter.allows(ClientAddress.of(mapped.address).key):
-            return b"", "rate limited"
+            return b"", None, "rate limited"
         answer = encode_binding_success(request.transaction_id, mapped, fingerprint=request.fingerprint)
         if len(answer) > _MAX_AMPLIFICATION * len(data):
-            return b"", "ignored"
-        return answer, "answered"
+            return b"", None, "ignored"
+        # RFC 5780 §6.1: whoever asks for another port learns by the silence, or the answer, how its NAT filters.
+        return answer, self.other if request.change_port else self, "answered"
 
 
 def bind_sockets(hosts: Sequence[str], ports: Sequence[int]) -> list[socket.socket]:
@@ -81,9 +88,15 @@ async def start(
     limiter = RateLimiter(rate, clock, most=_MAX_SOURCES)
     loop = asyncio.get_running_loop()
     transports: list[asyncio.BaseTransport] = []
+    by_host: dict[str, list[StunResponder]] = {}
     for bound in sockets:
-        transport, _ = await loop.create_datagram_endpoint(lambda: StunResponder(limiter, metrics), sock=bound)
+        host = bound.getsockname()[0]
+        transport, responder = await loop.create_datagram_endpoint(lambda: StunResponder(limiter, metrics), sock=bound)
         transports.append(transport)
+        by_host.setdefault(host, []).append(responder)
+    for responders in by_host.values():
+        for responder, other in zip(responders, [*responders[1:], responders[0]], strict=True):
+            responder.other = other if other is not responder else None
     return transports
 
 

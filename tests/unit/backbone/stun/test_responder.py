@@ -50,6 +50,22 @@ async def test_everything_else_is_met_with_silence(data: bytes) -> None:
         assert await ask(ports[0], data, then=REQUEST) == await ask(ports[0], REQUEST)
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+async def test_who_asks_for_it_is_answered_from_the_other_port(host: str) -> None:
+    request = stun.encode_binding_request(TXID, change_port=True)
+    async with running(host) as ports:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as own:
+            own.bind((host, 0))
+            own.setblocking(False)
+            loop = asyncio.get_running_loop()
+            for asked, answering in zip(ports, reversed(ports), strict=True):
+                await loop.sock_sendto(own, request, (host, asked))
+                async with asyncio.timeout(2):
+                    answer, source = await loop.sock_recvfrom(own, 2048)
+                assert source[1] == answering
+                assert stun.decode(answer).mapped == Endpoint.of(*own.getsockname()[:2])
+
+
 async def test_one_source_is_limited() -> None:
     metrics = Metrics()
     async with running("127.0.0.1", Rate(0.001, 2), metrics) as ports, client("127.0.0.1") as (_, ask):
