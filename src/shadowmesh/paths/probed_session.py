@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from shadowmesh.identity.names import PeerID
+from shadowmesh.paths.path_choice import PathChoice
 from shadowmesh.paths.probe_datagram import ProbeKeys
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.entropy import Entropy, jitter
@@ -16,8 +17,9 @@ PROBE_OFFSETS_S = (0.0, 1.0, 1.2, 2.0, 2.2, 2.4)
 LOST_AFTER_S = 3.4
 _OFFSETS_S = (*PROBE_OFFSETS_S, LOST_AFTER_S)
 PING_TIMEOUT_S = 2.0
-MAX_OUTSTANDING = 40  # 21 probes of a round on four paths, 16 pings, and some that validate a new path
-MAX_ALTERNATES = 3
+MAX_OUTSTANDING = 64  # 21 probes of a round on four paths, 16 of two evaluations, 16 pings, and some that validate
+MAX_ALTERNATES = 7  # with the path itself as many as a call brings
+MAX_SILENT_ALTERNATES = 3  # of them are tried when the path falls silent
 _REPLAY_WINDOW = 16  # probes of one peer that may overtake each other
 
 
@@ -50,7 +52,8 @@ class ProbedSession:
     peer: PeerID
     keys: ProbeKeys
     path: Endpoint
-    alternates: tuple[Endpoint, ...] = ()  # tried as well when the path falls silent
+    choice: PathChoice
+    alternates: tuple[Endpoint, ...] = ()  # compared with the path, and tried when it falls silent
     round_started_at: float = 0.0
     round_index: int = 0  # into PROBE_OFFSETS_S
     outstanding: dict[bytes, Outstanding] = field(default_factory=dict)
@@ -89,4 +92,5 @@ class ProbedSession:
     def next_timeout(self) -> float:
         """When a probe is due, a ping has failed, or the peer is lost."""
         pings = [entry.sent_at + PING_TIMEOUT_S for entry in self.outstanding.values() if entry.sequence is not None]
-        return min([self.due_at, *pings])
+        evaluation_at = self.choice.due_at
+        return min([self.due_at, *pings, *([] if evaluation_at is None else [evaluation_at])])

@@ -9,11 +9,13 @@ from enum import Enum
 
 from shadowmesh.identity.names import PeerID
 from shadowmesh.paths.events import PathLost, PathMoved, PingDone, ProbeEvent
+from shadowmesh.paths.path_choice import PathChoice
 from shadowmesh.paths.probe_datagram import TXID_BYTES, BadMac, ProbeDatagram, ProbeKeys
 from shadowmesh.paths.probed_session import (
     LOST_AFTER_S,
     MAX_ALTERNATES,
     MAX_OUTSTANDING,
+    MAX_SILENT_ALTERNATES,
     PING_TIMEOUT_S,
     PROBE_OFFSETS_S,
     Outstanding,
@@ -57,7 +59,7 @@ class PathProber:
     def start(self, peer: PeerID, probe_key: bytes, path: Endpoint, now: float, *, delay_s: float = 0.0) -> None:
         """A session was established, or replaced. The first probe leaves after `delay_s`."""
         self.stop(peer)
-        session = ProbedSession(peer, ProbeKeys.derive(probe_key, self._own, peer), path)
+        session = ProbedSession(peer, ProbeKeys.derive(probe_key, self._own, peer), path, PathChoice(now + delay_s))
         session.begin_round(now + delay_s)
         self._sessions[peer] = session
         self._by_tag[session.keys.tag] = session
@@ -70,7 +72,7 @@ class PathProber:
             del self._by_tag[session.keys.tag]
 
     def set_alternates(self, peer: PeerID, endpoints: Sequence[Endpoint]) -> None:
-        """Other endpoints of the peer: the first three are tried when the path falls silent."""
+        """Other endpoints of the peer: the fastest takes over, and the first ones are tried when the path falls silent."""
         session = self._sessions.get(peer)
         if session is not None:
             session.alternates = tuple(endpoints[:MAX_ALTERNATES])
@@ -90,6 +92,7 @@ class PathProber:
     def probe_all(self, now: float) -> None:
         """Our own addresses changed: find out now which paths still work."""
         for session in self._sessions.values():
+            session.choice.restart(now)
             if not session.silent:
                 session.begin_round(now)
         self.handle_timeout(now)
@@ -129,6 +132,7 @@ class PathProber:
         for session in list(self._sessions.values()):
             self._fail_pings(session, now)
             self._send_due(session, now)
+            self._evaluate(session, now)
 
     def next_timeout(self) -> float | None:
         return min((session.next_timeout() for session in self._sessions.values()), default=None)
@@ -166,14 +170,27 @@ class PathProber:
         rtt_s = max(0.0, now - asked.sent_at)
         if asked.sequence is not None:
             self._out.append(PingDone(session.peer, asked.sequence, asked.destination, rtt_s))
+        if source == asked.destination:
+            session.choice.answered(source, rtt_s)
         if asked.destination != session.path:
             moves = source == asked.destination and (was_silent or session.peer_source == source)
             if not moves:
+                self._choose(session, now)
                 return
-            session.path = source
-            self._out.append(PathMoved(session.peer, source))
+            self._move(session, source, now)
         session.rtt_s = rtt_s
         session.probed_at = now
+        self._choose(session, now)
+
+    def _choose(self, session: ProbedSession, now: float) -> None:
+        better = session.choice.better_than(session.path, now)
+        if better is not None:
+            self._move(session, better, now)
+
+    def _move(self, session: ProbedSession, path: Endpoint, now: float) -> None:
+        session.path = path
+        session.choice.moved(now)
+        self._out.append(PathMoved(session.peer, path))
 
     def _fail_pings(self, session: ProbedSession, now: float) -> None:
         for txid, entry in list(session.outstanding.items()):
@@ -192,9 +209,21 @@ class PathProber:
         session.round_started_at = now - PROBE_OFFSETS_S[session.round_index]
         self._send(session, session.path, now)
         if session.silent:
-            for alternate in session.alternates:
+            for alternate in session.alternates[:MAX_SILENT_ALTERNATES]:
                 self._send(session, alternate, now)
         session.round_index += 1
+
+    def _evaluate(self, session: ProbedSession, now: float) -> None:
+        """Probes all paths, to compare them."""
+        due_at = session.choice.due_at
+        if due_at is None or now < due_at or session.peer not in self._sessions:
+            return
+        session.choice.evaluate(now)
+        others = [
+            other for other in session.alternates if other != session.path and session.choice.worth_probing(other)
+        ]
+        for endpoint in [session.path, *others] if others else []:
+            self._send(session, endpoint, now)
 
     def _send(self, session: ProbedSession, destination: Endpoint, now: float, sequence: int | None = None) -> None:
         for txid, entry in list(session.outstanding.items()):
