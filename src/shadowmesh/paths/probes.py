@@ -72,7 +72,7 @@ class PathProber:
             del self._by_tag[session.keys.tag]
 
     def set_alternates(self, peer: PeerID, endpoints: Sequence[Endpoint]) -> None:
-        """Other endpoints of the peer: the fastest takes over, and the first ones are tried when the path falls silent."""
+        """Other endpoints of the peer: the fastest takes over, the first ones are tried when the path is silent."""
         session = self._sessions.get(peer)
         if session is not None:
             session.alternates = tuple(endpoints[:MAX_ALTERNATES])
@@ -186,6 +186,7 @@ class PathProber:
         better = session.choice.better_than(session.path, now)
         if better is not None:
             self._move(session, better, now)
+            session.rtt_s = session.choice.rtt_s(better)
 
     def _move(self, session: ProbedSession, path: Endpoint, now: float) -> None:
         session.path = path

@@ -3,6 +3,7 @@ from hypothesis import strategies as st
 from tests.sim.chance import SeededEntropy
 
 from shadowmesh.identity.names import PeerID
+from shadowmesh.paths.path_choice import PathChoice
 from shadowmesh.paths.probe_datagram import ProbeKeys
 from shadowmesh.paths.probed_session import KEEPALIVE_S, ProbedSession, ReplayWindow
 from shadowmesh.wire.endpoint import Endpoint
@@ -47,4 +48,4 @@ def test_the_next_round_is_a_keepalive_away_when_the_peer_was_heard() -> None:
 
 def session() -> ProbedSession:
     a, b = PeerID(b"a" * 20), PeerID(b"b" * 20)
-    return ProbedSession(b, ProbeKeys.derive(bytes(32), a, b), Endpoint.of("198.18.0.2", 1))
+    return ProbedSession(b, ProbeKeys.derive(bytes(32), a, b), Endpoint.of("198.18.0.2", 1), PathChoice(0.0))
