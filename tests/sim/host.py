@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from tests.sim.backbone import Client, SimBackbone
 from tests.sim.chance import SeededEntropy
 from tests.sim.engine import SimEngine
 from tests.sim.network import VirtualNetwork
+from tests.sim.site import Site
 from tests.sim.timeline import Timeline
 
 from shadowmesh.identity.keys import Identity
@@ -32,6 +33,7 @@ from shadowmesh.mesh.outputs import (
 )
 from shadowmesh.mesh.state import MeshConfig, PeerState, PeerStatus, SavedState, TrustedPeer
 from shadowmesh.wire.endpoint import Endpoint
+from shadowmesh.wire.first_byte import DatagramKind, classify
 from shadowmesh.wire.transmit import Transmit
 
 PORT = 41641
@@ -45,8 +47,9 @@ class Host:
         self,
         name: str,
         identity: Identity,
-        address: str,
+        addresses: Sequence[str],
         *,
+        site: Site,
         config: MeshConfig,
         timeline: Timeline,
         network: VirtualNetwork,
@@ -57,7 +60,9 @@ class Host:
     ) -> None:
         self.name = name
         self.identity = identity
-        self.address = address
+        self.addresses = tuple(addresses)
+        self.site = site
+        self.plugged = True
         self.config = config
         self.disk = SavedState()
         self.wall_offset_s = 0.0
@@ -79,8 +84,26 @@ class Host:
         return self.identity.peer_id
 
     @property
+    def address(self) -> str:
+        return self.addresses[0]
+
+    @property
     def endpoint(self) -> Endpoint:
         return Endpoint.of(self.address, PORT)
+
+    @property
+    def endpoints(self) -> list[Endpoint]:
+        """None while the host's own link is down."""
+        return [Endpoint.of(address, PORT) for address in self.addresses] if self.plugged else []
+
+    @property
+    def is_online(self) -> bool:
+        """Whether the host reaches the internet by TCP: no box here stops it."""
+        site: Site | None = self.site
+        up = self.plugged
+        while site is not None:
+            up, site = up and site.link.up, site.parent
+        return up
 
     @property
     def machine(self) -> Mesh:
@@ -92,17 +115,17 @@ class Host:
         self.mesh = Mesh(
             self.identity, self.config, self.disk, entropy=self._chance, wall_clock=self.wall_clock, now=now
         )
-        self.engine = SimEngine(self.mesh.own_record.record.wireguard_key)
-        self._network.attach(self.endpoint, self._receive)
+        self.engine = SimEngine(self.mesh.own_record.record.wireguard_key, self._send)
+        self._attach()
         self.drain()
-        self.feed(lambda mesh, now: mesh.local_endpoints_changed([self.endpoint], now))
+        self.feed(lambda mesh, now: mesh.local_endpoints_changed(self.endpoints, now))
 
     def wall_clock(self) -> float:
         return self._wall() + self.wall_offset_s
 
     def kill(self) -> None:
         """As by SIGKILL, and the connection to the backbone breaks."""
-        self._network.detach(self.endpoint)
+        self._detach()
         self.mesh = self.engine = None
         self.deadline = None
         self._leave()
@@ -112,12 +135,30 @@ class Host:
             self.kill()
         self.start()
 
-    def move(self, address: str) -> None:
-        """To another network."""
-        self._network.detach(self.endpoint)
-        self.address = address
-        self._network.attach(self.endpoint, self._receive)
-        self.feed(lambda mesh, now: mesh.local_endpoints_changed([self.endpoint], now))
+    def move(self, *addresses: str, site: Site | None = None) -> None:
+        """To another network: a site, or the internet. The connection to the backbone outlives it."""
+        self._detach()
+        self.addresses = addresses
+        self.site = site or self._network.internet
+        self._attach()
+        self.feed(lambda mesh, now: mesh.local_endpoints_changed(self.endpoints, now))
+
+    def unplug(self) -> None:
+        """The host's own link goes down, which it notices; its connection to the backbone breaks."""
+        self._detach()
+        self.plugged = False
+        self.feed(lambda mesh, now: mesh.local_endpoints_changed([], now))
+        self.break_signalling()
+
+    def plug(self) -> None:
+        self.plugged = True
+        self._attach()
+        self.feed(lambda mesh, now: mesh.local_endpoints_changed(self.endpoints, now))
+
+    def break_signalling(self) -> None:
+        """The WebSocket to the backbone breaks."""
+        if self._backbone is not None and self._client is not None:
+            self._backbone.reset(self._client)
 
     def trust(self, *others: Host) -> None:
         """Before or after the start."""
@@ -137,6 +178,16 @@ class Host:
         prefix = f"{other.peer_id.overlay_address}/128"
         if not any(prefix in peer.allowed_ips for peer in self.engine.peers.values()):
             self.feed(lambda mesh, now: mesh.packet_unrouted(other.peer_id.overlay_address, now))
+
+    def send_data(self, other: Host) -> None:
+        """A packet of the engine, to be answered by the other's."""
+        if self.engine is not None and other.engine is not None:
+            self.engine.send_packet(other.engine.public_key)
+
+    def echoes_from(self, other: Host) -> int:
+        if self.engine is None or other.engine is None:
+            return 0
+        return self.engine.echoes(other.engine.public_key)
 
     def traffic_with(self, other: Host) -> None:
         """The engine's counters have risen since the last time."""
@@ -182,7 +233,7 @@ class Host:
         assert self.engine is not None
         match output:
             case Transmit(payload=payload, destination=destination):
-                self._network.send(payload, self.endpoint, destination)
+                self._send(payload, destination)
             case InstallPeer():
                 self.engine.install(output)
             case SetPath():
@@ -196,7 +247,7 @@ class Host:
             case LogIn():
                 self._leave()
                 self._backbone = self._backbones[output.url]
-                self._client = Client(self.peer_id, self._feed_of_this_link())
+                self._client = Client(self.peer_id, self._feed_of_this_link(), lambda: self.is_online)
                 self._backbone.log_in(output, self._client)
             case _ if self._backbone is not None and self._client is not None:
                 self._ask(output, self._backbone, self._client)
@@ -234,5 +285,25 @@ class Host:
         self._backbone = self._client = None
         self._link = None
 
+    def _attach(self) -> None:
+        for endpoint in self.endpoints:
+            self.site.attach(endpoint, self._receive)
+
+    def _detach(self) -> None:
+        for endpoint in self.endpoints:
+            self.site.detach(endpoint)
+
+    def _send(self, payload: bytes, destination: Endpoint) -> None:
+        """From the address of the destination's family; a host without one has no route."""
+        for source in self.endpoints:
+            if source.address.version == destination.address.version:
+                self._network.send(payload, source, destination, self.site)
+                return
+
     def _receive(self, data: bytes, source: Endpoint) -> None:
-        self.feed(lambda mesh, now: mesh.receive_datagram(data, source, now))
+        if classify(data) is not DatagramKind.WIREGUARD:
+            self.feed(lambda mesh, now: mesh.receive_datagram(data, source, now))
+        elif self.engine is not None:
+            roamed = self.engine.receive_datagram(data, source)
+            if roamed is not None:
+                self.feed(lambda mesh, now: mesh.peer_roamed(roamed, source, now))
