@@ -175,8 +175,9 @@ class Connector:
         """In the order in which they go into a call. Peers that wait for ours are called again."""
         self._own_endpoints = tuple(endpoints)
         for peer in self._peers.values():
-            if peer.state is PeerState.CONNECTING:
-                self._call(peer, now)
+            if peer.state is PeerState.CONNECTING and peer.attempt is not None:
+                peer.attempt.call_at = self._calls.next_at(peer.peer_id)
+                self._advance_attempt(peer, peer.attempt, now)
 
     def looked_up(self, peer_id: PeerID, *, hints: Hints | None, failure: str, now: float) -> None:
         """The answer to RecordNeeded. `hints` is None when nothing was found, `failure` says why."""
@@ -254,8 +255,7 @@ class Connector:
             elif now >= peer.attempt.give_up_at:
                 self._fail(peer, now, peer.attempt.not_found or no_answer(peer, self._link))
             else:
-                peer.attempt.look_up_at = None
-                self._ask(peer)
+                self._advance_attempt(peer, peer.attempt, now)
 
     def next_timeout(self) -> float | None:
         deadlines = [peer.next_timeout() for peer in self._peers.values()]
@@ -314,6 +314,14 @@ class Connector:
             self._call(peer, now)
         self._handshake(peer, now)
         self._judge(peer, now)
+
+    def _advance_attempt(self, peer: Peer, attempt: Attempt, now: float) -> None:
+        if attempt.call_at is not None and now >= attempt.call_at:
+            attempt.call_at = None
+            self._call(peer, now)
+        if attempt.look_up_at is not None and now >= attempt.look_up_at:
+            attempt.look_up_at = None
+            self._ask(peer)
 
     def _not_found(self, peer: Peer, now: float, reason: str) -> None:
         """A peer that starts together with us registers in a moment: while a person waits we wait for the news."""
