@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from tests.sim.chance import SeededEntropy
 from tests.sim.network import VirtualNetwork
 from tests.sim.timeline import Timeline
 
 from shadowmesh.backbone_protocol.problems import Problem
-from shadowmesh.backbone_protocol.updates import Call, CallFailed, ClientMessage, SetHints, Subscribe, Unsubscribe
+from shadowmesh.backbone_protocol.updates import (
+    Call,
+    CallFailed,
+    ClientMessage,
+    ServerMessage,
+    SetHints,
+    Subscribe,
+    Unsubscribe,
+)
 from shadowmesh.backbone_protocol.updates import Update as UpdateMessage
 from shadowmesh.identity.keys import Identity
 from shadowmesh.identity.names import PeerID
@@ -39,6 +48,7 @@ class Client:
 
     peer: PeerID
     feed: Callable[[Callable[[Mesh, float], None]], None]
+    is_online: Callable[[], bool]
     logged_in_at: float = 0.0
     expires_at: float = 0.0
     updates: bool = False
@@ -76,7 +86,13 @@ class Registry:
 
 class SimBackbone:
     def __init__(
-        self, identity: Identity, url: str, registry: Registry, timeline: Timeline, wall: Callable[[], float]
+        self,
+        identity: Identity,
+        url: str,
+        registry: Registry,
+        timeline: Timeline,
+        wall: Callable[[], float],
+        chance: SeededEntropy,
     ) -> None:
         self.identity = identity
         self.url = url
@@ -87,9 +103,11 @@ class SimBackbone:
         self.clients: dict[PeerID, Client] = {}
         self.log: list[str] = []
         self.delay_s = 0.03
+        self.update_loss = 0.0  # of the messages through WebSockets, each way
         self.refuse: dict[str, tuple[Problem, float | None]] = {}  # by request, until it is taken out
         self._timeline = timeline
         self._wall = wall
+        self._chance = chance
         registry.nodes.append(self)
 
     @property
@@ -99,9 +117,9 @@ class SimBackbone:
     def node(self) -> BackboneNode:
         return BackboneNode(self.identity.public, 0, self.url, self.stun)
 
-    def listen(self, network: VirtualNetwork, address: str) -> None:
-        """A STUN responder on two ports."""
-        self.stun = (Endpoint.of(address, 3478), Endpoint.of(address, 3479))
+    def listen(self, network: VirtualNetwork, *addresses: str) -> None:
+        """A STUN responder on two ports of each address."""
+        self.stun = tuple(Endpoint.of(address, port) for address in addresses for port in (3478, 3479))
         for endpoint in self.stun:
             network.attach(endpoint, self._stun_responder(network, endpoint))
 
@@ -111,6 +129,13 @@ class SimBackbone:
         for client in clients.values():
             if client.updates:
                 self._later(client, lambda mesh, now: mesh.updates_closed("connection reset", now))
+
+    def reset(self, client: Client) -> None:
+        """The WebSocket of one client breaks; both ends notice."""
+        if client.updates:
+            client.updates = False
+            self._later(client, lambda mesh, now: mesh.updates_closed("connection reset", now))
+            self._tell_subscribers(client.peer)
 
     def restore(self) -> None:
         self.alive = True
@@ -165,7 +190,7 @@ class SimBackbone:
 
     def look_up(self, request: LookUp, client: Client) -> None:
         self.log.append(f"look-up {request.peer}")
-        if not self.alive:
+        if not self._is_reached_by(client):
             self._later(
                 client, lambda mesh, now: mesh.look_up_failed(request.peer, "not reached", now), UNREACHABLE_AFTER_S
             )
@@ -180,7 +205,7 @@ class SimBackbone:
 
     def open_updates(self, _request: OpenUpdates, client: Client) -> None:
         self.log.append(f"updates {client.peer}")
-        if not self.alive or client.peer not in self.clients or "updates" in self.refuse:
+        if not self._is_reached_by(client) or client.peer not in self.clients or "updates" in self.refuse:
             self._later(client, lambda mesh, now: mesh.updates_closed("not reached", now), UNREACHABLE_AFTER_S)
             return
         client.updates = True
@@ -188,7 +213,7 @@ class SimBackbone:
         self._tell_subscribers(client.peer)
 
     def receive(self, message: ClientMessage, client: Client) -> None:
-        if not self.alive or not client.updates:
+        if not client.updates or self._is_lost(client):
             return
         match message:
             case Subscribe(peers=peers):
@@ -209,13 +234,13 @@ class SimBackbone:
         callee = self.registry.client(PeerID(call.peer), self)
         if callee is None:
             failed = CallFailed(peer=call.peer, token=call.token, reason="not connected")
-            self._later(caller, lambda mesh, now: mesh.update_received(failed, now))
+            self._push(caller, failed)
             return
         passed = Call(caller.peer.raw, call.token, call.answer, call.candidates, call.nat)
-        self._later(callee, lambda mesh, now: mesh.update_received(passed, now))
+        self._push(callee, passed)
 
     def _ready(self, request: str, client: Client) -> bool:
-        if not self.alive:
+        if not self._is_reached_by(client):
             self._later(
                 client, lambda mesh, now: mesh.backbone_failed(None, "not reached", None, now), UNREACHABLE_AFTER_S
             )
@@ -231,6 +256,17 @@ class SimBackbone:
 
     def _fail(self, client: Client, problem: Problem) -> None:
         self._later(client, lambda mesh, now: mesh.backbone_failed(problem, problem.title, None, now))
+
+    def _push(self, client: Client, message: ServerMessage) -> None:
+        """Through its WebSocket."""
+        if not self._is_lost(client):
+            self._later(client, lambda mesh, now: mesh.update_received(message, now))
+
+    def _is_reached_by(self, client: Client) -> bool:
+        return self.alive and client.is_online()
+
+    def _is_lost(self, client: Client) -> bool:
+        return not self._is_reached_by(client) or (self.update_loss > 0 and self._chance.fraction() < self.update_loss)
 
     def _later(self, client: Client, act: Callable[[Mesh, float], None], delay_s: float | None = None) -> None:
         self._timeline.after(self.delay_s if delay_s is None else delay_s, lambda: client.feed(act))
@@ -250,13 +286,15 @@ class SimBackbone:
     def _tell(self, client: Client, peer: PeerID) -> None:
         record_id = self.registry.records[peer].record_id
         update = UpdateMessage(peer=peer.raw, record_id=record_id, hints=self._hints(peer).encode())
-        self._later(client, lambda mesh, now: mesh.update_received(update, now))
+        self._push(client, update)
 
     def _stun_responder(self, network: VirtualNetwork, own: Endpoint) -> Callable[[bytes, Endpoint], None]:
         def respond(data: bytes, source: Endpoint) -> None:
             if self.alive:
                 request = stun.decode(data)
-                network.send(stun.encode_binding_success(request.transaction_id, source), own, source)
+                others = [each for each in self.stun if each.address == own.address and each != own]
+                answering = others[0] if request.change_port else own
+                network.send(stun.encode_binding_success(request.transaction_id, source), answering, source)
 
         return respond
 

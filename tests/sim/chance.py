@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 class SeededEntropy:
@@ -24,3 +28,10 @@ class SeededEntropy:
 
     def between(self, low: float, high: float) -> float:
         return low + (high - low) * self.fraction()
+
+    def below(self, bound: int) -> int:
+        """An integer from 0 to `bound` - 1; its bias is below `bound` / 2^32."""
+        return int.from_bytes(self(4), "big") % bound
+
+    def choice(self, options: Sequence[T]) -> T:
+        return options[self.below(len(options))]

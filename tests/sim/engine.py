@@ -1,18 +1,41 @@
-"""A simulated packet engine: what is installed, and whether two of them would pass traffic."""
+"""A simulated packet engine: what is installed, and whether packets of two of them pass the network."""
 
 from __future__ import annotations
+
+import hashlib
+import hmac
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from shadowmesh.mesh.outputs import InstallPeer, RemovePeer, SetPath
 from shadowmesh.wire.endpoint import Endpoint
 
+_HEADER = b"\x04\0\0\0"  # WireGuard's transport data
+_REQUEST, _ECHO = b"?", b"!"
+_KEY_BYTES, _TAG_BYTES = 32, 16
+
+
+@dataclass(slots=True)
+class Flow:
+    """Packets with one peer."""
+
+    sent: int = 0
+    received: set[bytes] = field(default_factory=set)  # each counts once: WireGuard drops replays
+    echoes: int = 0  # our packets that came back
+
 
 class SimEngine:
-    def __init__(self, public_key: bytes) -> None:
+    def __init__(self, public_key: bytes, send: Callable[[bytes, Endpoint, int], None]) -> None:
         self.public_key = public_key
         self.peers: dict[bytes, InstallPeer] = {}
         self.paths: dict[bytes, Endpoint] = {}
+        self.ports: dict[bytes, int] = {}  # the local port of each path
+        self.flows: dict[bytes, Flow] = {}
+        self.drops: Counter[str] = Counter()
         self.installs = 0  # each with another PSK than before
         self.traffic = 0  # bytes, as its counters would say
+        self._send = send
 
     def install(self, peer: InstallPeer) -> None:
         """Refuses what the real engine refuses."""
@@ -25,15 +48,19 @@ class SimEngine:
         self.installs += before is None or before.psk != peer.psk
         self.peers[peer.wireguard_key] = peer
         self.paths[peer.wireguard_key] = peer.path
+        self.ports[peer.wireguard_key] = peer.via
+        self.flows.setdefault(peer.wireguard_key, Flow())
 
     def set_path(self, change: SetPath) -> None:
         if change.wireguard_key not in self.peers:
             raise KeyError("no such peer")
         self.paths[change.wireguard_key] = change.path
+        self.ports[change.wireguard_key] = change.via
 
     def remove(self, removal: RemovePeer) -> None:
         self.peers.pop(removal.wireguard_key, None)
         self.paths.pop(removal.wireguard_key, None)
+        self.flows.pop(removal.wireguard_key, None)
 
     def would_pass(self, other: SimEngine) -> bool:
         """Both have the other, with one PSK and one cipher, and one of them begins."""
@@ -41,3 +68,41 @@ class SimEngine:
         if mine is None or theirs is None or (mine.psk, mine.cipher) != (theirs.psk, theirs.cipher):
             return False
         return mine.initiate or theirs.initiate
+
+    def send_packet(self, peer: bytes) -> None:
+        """One that the peer's engine answers, as a host does with ICMP echo. Nothing without the peer."""
+        if peer in self.peers:
+            self._send_data(peer, _REQUEST)
+
+    def echoes(self, peer: bytes) -> int:
+        """How many packets to the peer were answered since it was installed."""
+        return self.flows[peer].echoes if peer in self.flows else 0
+
+    def receive_datagram(self, data: bytes, source: Endpoint) -> bytes | None:
+        """The key of a peer whose authentic packets come from elsewhere than its path leads to. It is not followed."""
+        body, tag = data[:-_TAG_BYTES], data[-_TAG_BYTES:]
+        sender = body[len(_HEADER) : len(_HEADER) + _KEY_BYTES]
+        peer = self.peers.get(sender)
+        if peer is None or not hmac.compare_digest(tag, self._tag(peer, body)):
+            self.drops["not authentic"] += 1
+            return None
+        flow = self.flows[sender]
+        if body in flow.received:
+            self.drops["replayed"] += 1
+            return None
+        flow.received.add(body)
+        if body.endswith(_REQUEST):
+            self._send_data(sender, _ECHO)
+        else:
+            flow.echoes += 1
+        return sender if self.paths[sender] != source else None
+
+    def _send_data(self, peer: bytes, kind: bytes) -> None:
+        flow = self.flows[peer]
+        flow.sent += 1
+        body = _HEADER + self.public_key + flow.sent.to_bytes(8, "big") + kind
+        self._send(body + self._tag(self.peers[peer], body), self.paths[peer], self.ports[peer])
+
+    @staticmethod
+    def _tag(peer: InstallPeer, body: bytes) -> bytes:
+        return hmac.digest(peer.psk, hashlib.sha256(body).digest(), "sha256")[:_TAG_BYTES]

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from tests.sim.backbone import Client, SimBackbone
 from tests.sim.chance import SeededEntropy
 from tests.sim.engine import SimEngine
 from tests.sim.network import VirtualNetwork
+from tests.sim.site import Site
 from tests.sim.timeline import Timeline
 
 from shadowmesh.identity.keys import Identity
 from shadowmesh.identity.names import PeerID
 from shadowmesh.mesh.machine import Mesh
 from shadowmesh.mesh.outputs import (
+    ClosePorts,
     ConnectFailed,
     FetchDirectory,
     InstallPeer,
     LeaveBackbone,
     LogIn,
     LookUp,
+    OpenPorts,
     OpenUpdates,
     Output,
     PublishRecord,
@@ -32,9 +35,11 @@ from shadowmesh.mesh.outputs import (
 )
 from shadowmesh.mesh.state import MeshConfig, PeerState, PeerStatus, SavedState, TrustedPeer
 from shadowmesh.wire.endpoint import Endpoint
+from shadowmesh.wire.first_byte import DatagramKind, classify
 from shadowmesh.wire.transmit import Transmit
 
 PORT = 41641
+FIRST_EXTRA_PORT = 50_000
 _MAX_OUTPUTS = 2000  # that one input may cause
 
 
@@ -45,8 +50,9 @@ class Host:
         self,
         name: str,
         identity: Identity,
-        address: str,
+        addresses: Sequence[str],
         *,
+        site: Site,
         config: MeshConfig,
         timeline: Timeline,
         network: VirtualNetwork,
@@ -57,7 +63,9 @@ class Host:
     ) -> None:
         self.name = name
         self.identity = identity
-        self.address = address
+        self.addresses = tuple(addresses)
+        self.site = site
+        self.plugged = True
         self.config = config
         self.disk = SavedState()
         self.wall_offset_s = 0.0
@@ -65,6 +73,8 @@ class Host:
         self.deadline: float | None = None
         self.mesh: Mesh | None = None
         self.engine: SimEngine | None = None
+        self.extra_ports: set[int] = set()  # open besides the main one
+        self._next_port = FIRST_EXTRA_PORT
         self._timeline = timeline
         self._network = network
         self._backbones = backbones
@@ -79,8 +89,26 @@ class Host:
         return self.identity.peer_id
 
     @property
+    def address(self) -> str:
+        return self.addresses[0]
+
+    @property
     def endpoint(self) -> Endpoint:
         return Endpoint.of(self.address, PORT)
+
+    @property
+    def endpoints(self) -> list[Endpoint]:
+        """None while the host's own link is down."""
+        return [Endpoint.of(address, PORT) for address in self.addresses] if self.plugged else []
+
+    @property
+    def is_online(self) -> bool:
+        """Whether the host reaches the internet by TCP: no box here stops it."""
+        site: Site | None = self.site
+        up = self.plugged
+        while site is not None:
+            up, site = up and site.link.up, site.parent
+        return up
 
     @property
     def machine(self) -> Mesh:
@@ -92,17 +120,18 @@ class Host:
         self.mesh = Mesh(
             self.identity, self.config, self.disk, entropy=self._chance, wall_clock=self.wall_clock, now=now
         )
-        self.engine = SimEngine(self.mesh.own_record.record.wireguard_key)
-        self._network.attach(self.endpoint, self._receive)
+        self.engine = SimEngine(self.mesh.own_record.record.wireguard_key, self._send)
+        self._attach()
         self.drain()
-        self.feed(lambda mesh, now: mesh.local_endpoints_changed([self.endpoint], now))
+        self.feed(lambda mesh, now: mesh.local_endpoints_changed(self.endpoints, now))
 
     def wall_clock(self) -> float:
         return self._wall() + self.wall_offset_s
 
     def kill(self) -> None:
         """As by SIGKILL, and the connection to the backbone breaks."""
-        self._network.detach(self.endpoint)
+        self._detach()
+        self.extra_ports.clear()
         self.mesh = self.engine = None
         self.deadline = None
         self._leave()
@@ -112,12 +141,30 @@ class Host:
             self.kill()
         self.start()
 
-    def move(self, address: str) -> None:
-        """To another network."""
-        self._network.detach(self.endpoint)
-        self.address = address
-        self._network.attach(self.endpoint, self._receive)
-        self.feed(lambda mesh, now: mesh.local_endpoints_changed([self.endpoint], now))
+    def move(self, *addresses: str, site: Site | None = None) -> None:
+        """To another network: a site, or the internet. The connection to the backbone outlives it."""
+        self._detach()
+        self.addresses = addresses
+        self.site = site or self._network.internet
+        self._attach()
+        self.feed(lambda mesh, now: mesh.local_endpoints_changed(self.endpoints, now))
+
+    def unplug(self) -> None:
+        """The host's own link goes down, which it notices; its connection to the backbone breaks."""
+        self._detach()
+        self.plugged = False
+        self.feed(lambda mesh, now: mesh.local_endpoints_changed([], now))
+        self.break_signalling()
+
+    def plug(self) -> None:
+        self.plugged = True
+        self._attach()
+        self.feed(lambda mesh, now: mesh.local_endpoints_changed(self.endpoints, now))
+
+    def break_signalling(self) -> None:
+        """The WebSocket to the backbone breaks."""
+        if self._backbone is not None and self._client is not None:
+            self._backbone.reset(self._client)
 
     def trust(self, *others: Host) -> None:
         """Before or after the start."""
@@ -137,6 +184,16 @@ class Host:
         prefix = f"{other.peer_id.overlay_address}/128"
         if not any(prefix in peer.allowed_ips for peer in self.engine.peers.values()):
             self.feed(lambda mesh, now: mesh.packet_unrouted(other.peer_id.overlay_address, now))
+
+    def send_data(self, other: Host) -> None:
+        """A packet of the engine, to be answered by the other's."""
+        if self.engine is not None and other.engine is not None:
+            self.engine.send_packet(other.engine.public_key)
+
+    def echoes_from(self, other: Host) -> int:
+        if self.engine is None or other.engine is None:
+            return 0
+        return self.engine.echoes(other.engine.public_key)
 
     def traffic_with(self, other: Host) -> None:
         """The engine's counters have risen since the last time."""
@@ -181,14 +238,8 @@ class Host:
             self._log(f"{self._timeline.now - 1000:10.3f} {self.name}: {output}")
         assert self.engine is not None
         match output:
-            case Transmit(payload=payload, destination=destination):
-                self._network.send(payload, self.endpoint, destination)
-            case InstallPeer():
-                self.engine.install(output)
-            case SetPath():
-                self.engine.set_path(output)
-            case RemovePeer():
-                self.engine.remove(output)
+            case Transmit() | OpenPorts() | ClosePorts() | InstallPeer() | SetPath() | RemovePeer():
+                self._move_packets(output, self.engine)
             case SaveState() | SaveRecord():
                 self.disk = self.machine.saved_state()
             case LeaveBackbone():
@@ -196,10 +247,26 @@ class Host:
             case LogIn():
                 self._leave()
                 self._backbone = self._backbones[output.url]
-                self._client = Client(self.peer_id, self._feed_of_this_link())
+                self._client = Client(self.peer_id, self._feed_of_this_link(), lambda: self.is_online)
                 self._backbone.log_in(output, self._client)
             case _ if self._backbone is not None and self._client is not None:
                 self._ask(output, self._backbone, self._client)
+
+    def _move_packets(self, output: Output, engine: SimEngine) -> None:
+        match output:
+            case Transmit(payload=payload, destination=destination, via=via):
+                self._send(payload, destination, via)
+            case OpenPorts(peer=peer, count=count):
+                opened = self._open_ports(count)
+                self.feed(lambda mesh, now: mesh.ports_opened(peer, opened, now))
+            case ClosePorts(ports=ports):
+                self._close_ports(ports)
+            case InstallPeer():
+                engine.install(output)
+            case SetPath():
+                engine.set_path(output)
+            case RemovePeer():
+                engine.remove(output)
 
     def _ask(self, output: Output, backbone: SimBackbone, client: Client) -> None:
         match output:
@@ -234,5 +301,51 @@ class Host:
         self._backbone = self._client = None
         self._link = None
 
-    def _receive(self, data: bytes, source: Endpoint) -> None:
-        self.feed(lambda mesh, now: mesh.receive_datagram(data, source, now))
+    def _attach(self) -> None:
+        for via in (0, *sorted(self.extra_ports)):
+            self._attach_port(via)
+
+    def _attach_port(self, via: int) -> None:
+        for endpoint in self._endpoints_of(via):
+            self.site.attach(endpoint, lambda data, source: self._receive(data, source, via))
+
+    def _detach(self) -> None:
+        for via in (0, *sorted(self.extra_ports)):
+            self._detach_port(via)
+
+    def _detach_port(self, via: int) -> None:
+        for endpoint in self._endpoints_of(via):
+            self.site.detach(endpoint)
+
+    def _endpoints_of(self, via: int) -> list[Endpoint]:
+        return [Endpoint(endpoint.address, via or PORT) for endpoint in self.endpoints]
+
+    def _open_ports(self, count: int) -> list[int]:
+        opened = list(range(self._next_port, self._next_port + count))
+        self._next_port += count
+        for via in opened:
+            self.extra_ports.add(via)
+            self._attach_port(via)
+        return opened
+
+    def _close_ports(self, ports: Sequence[int]) -> None:
+        for via in ports:
+            self._detach_port(via)
+            self.extra_ports.discard(via)
+
+    def _send(self, payload: bytes, destination: Endpoint, via: int) -> None:
+        """From the address of the destination's family; a host without one has no route."""
+        if via and via not in self.extra_ports:
+            return
+        for source in self._endpoints_of(via):
+            if source.address.version == destination.address.version:
+                self._network.send(payload, source, destination, self.site)
+                return
+
+    def _receive(self, data: bytes, source: Endpoint, via: int) -> None:
+        if classify(data) is not DatagramKind.WIREGUARD:
+            self.feed(lambda mesh, now: mesh.receive_datagram(data, source, now, via))
+        elif self.engine is not None:
+            roamed = self.engine.receive_datagram(data, source)
+            if roamed is not None:
+                self.feed(lambda mesh, now: mesh.peer_roamed(roamed, source, now))

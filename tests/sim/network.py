@@ -1,22 +1,23 @@
-"""The virtual network between hosts: latency, loss, reordering, duplication, and links that are cut."""
+"""The virtual network between hosts: latency, loss, reordering, duplication, links that are cut, sites behind boxes."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.sim.chance import SeededEntropy
+from tests.sim.nat.box import Packet
+from tests.sim.site import Receiver, Route, Site, ascend, descend
 from tests.sim.timeline import Timeline
 
 from shadowmesh.wire.endpoint import Endpoint
 
-Receiver = Callable[[bytes, Endpoint], None]
+_LAN_LATENCY_S = 0.0005
 
 
 @dataclass(slots=True)
 class Weather:
-    """How the network behaves from now on."""
+    """How the internet behaves from now on. A site's own network has none of it."""
 
     latency_s: float = 0.02
     jitter_s: float = 0.002
@@ -27,27 +28,25 @@ class Weather:
 
 
 class VirtualNetwork:
-    """Every address reaches every other one, unless the pair is cut."""
+    """Every address of the internet reaches every other one, unless the pair is cut."""
 
     def __init__(self, timeline: Timeline, chance: SeededEntropy) -> None:
         self._timeline = timeline
         self._chance = chance
-        self._receivers: dict[Endpoint, Receiver] = {}
+        self.internet = Site()
         self._cut: set[frozenset[str]] = set()
         self._deaf: set[tuple[str, str]] = set()
         self.weather = Weather()
-        self.sent_bytes: Counter[str] = Counter()  # UDP payload, by the sender's address
+        self.sent_bytes: Counter[str] = Counter()  # UDP payload, by the sender's own address
         self.sent_datagrams: Counter[str] = Counter()
         self.destinations: Counter[tuple[str, str]] = Counter()
 
     def attach(self, endpoint: Endpoint, receiver: Receiver) -> None:
-        self._receivers[endpoint] = receiver
-
-    def detach(self, endpoint: Endpoint) -> None:
-        self._receivers.pop(endpoint, None)
+        """To the internet."""
+        self.internet.attach(endpoint, receiver)
 
     def cut(self, a: str, b: str) -> None:
-        """Nothing passes between the two addresses."""
+        """Nothing passes between the two addresses of the internet: of a host behind a NAT, the outside one."""
         self._cut.add(frozenset({a, b}))
 
     def mend(self, a: str, b: str) -> None:
@@ -61,24 +60,53 @@ class VirtualNetwork:
         """Nothing passes from the one address to the other; the way back still works."""
         self._deaf.add((source, destination))
 
-    def send(self, payload: bytes, source: Endpoint, destination: Endpoint) -> None:
+    def send(self, payload: bytes, source: Endpoint, destination: Endpoint, site: Site | None = None) -> None:
+        """From a host of the site, or of the internet."""
         pair = str(source.address), str(destination.address)
         self.sent_bytes[pair[0]] += len(payload)
         self.sent_datagrams[pair[0]] += 1
         self.destinations[pair] += 1
-        if frozenset(pair) in self._cut or pair in self._deaf or self._chance.fraction() < self.weather.loss:
+        route = ascend(site or self.internet, Packet(source, destination, payload), self._timeline.now)
+        if route is None or self._is_lost(route):
             return
-        copies = 2 if self._chance.fraction() < self.weather.duplication else 1
+        copies = 2 if self._crosses_internet(route) and self._chance.fraction() < self.weather.duplication else 1
         for _ in range(copies):
-            self._timeline.after(self._delay_s(), lambda: self._deliver(payload, source, destination))
+            self._timeline.after(self._delay_s(route), lambda: self._arrive(route))
 
-    def _delay_s(self) -> float:
+    def _crosses_internet(self, route: Route) -> bool:
+        return route.site is self.internet
+
+    def _is_lost(self, route: Route) -> bool:
+        if self._lost_on_links(route):
+            return True
+        if not self._crosses_internet(route):
+            return False
+        pair = str(route.packet.source.address), str(route.packet.destination.address)
+        return frozenset(pair) in self._cut or pair in self._deaf or self._chance.fraction() < self.weather.loss
+
+    def _lost_on_links(self, route: Route) -> bool:
+        return any(link.loss and self._chance.fraction() < link.loss for link in route.links)
+
+    def _delay_s(self, route: Route) -> float:
+        if not self._crosses_internet(route):
+            return _LAN_LATENCY_S + route.latency_s
         delay_s = self.weather.latency_s + self._chance.between(0.0, self.weather.jitter_s)
         if self._chance.fraction() < self.weather.reordering:
             delay_s += self._chance.between(0.0, self.weather.held_back_s)
-        return delay_s
+        return delay_s + route.latency_s
 
-    def _deliver(self, payload: bytes, source: Endpoint, destination: Endpoint) -> None:
-        receiver = self._receivers.get(destination)
-        if receiver is not None:
-            receiver(payload, source)
+    def _arrive(self, route: Route) -> None:
+        """Where the way down begins. The boxes there judge the packet now, not when it was sent."""
+        down = descend(route.site, route.packet, self._timeline.now)
+        if down is None or self._lost_on_links(down):
+            return
+        if down.latency_s:
+            self._timeline.after(down.latency_s, lambda: _hand_over(down))
+        else:
+            _hand_over(down)
+
+
+def _hand_over(route: Route) -> None:
+    receiver = route.site.receiver(route.packet.destination)
+    if receiver is not None:
+        receiver(route.packet.payload, route.packet.source)

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import cache
 
+from tests.sim.address_plan import AddressPlan
 from tests.sim.backbone import Registry, SimBackbone, sign_directory
 from tests.sim.chance import SeededEntropy
 from tests.sim.host import Host
+from tests.sim.nat.behaviour import FIREWALL, Nat
+from tests.sim.nat.box import NatBox
 from tests.sim.network import VirtualNetwork
+from tests.sim.site import Link, Site
 from tests.sim.timeline import START, Timeline
 
 from shadowmesh.identity.keys import Identity
@@ -18,16 +23,20 @@ from shadowmesh.records.peer_record import Mode
 WALL_START = 1_800_000_000.0
 _LAST_STEPS = 60
 _MAX_STEPS = 2_000_000
+_ECHO_WAIT_S = 0.5
 
 
 class World:
-    def __init__(self, seed: int = 1, *, backbones: int = 1) -> None:
+    def __init__(self, seed: int = 1, *, backbones: int = 1, stun_addresses: int = 1) -> None:
+        """`stun_addresses`: of each backbone node, two ports on each."""
         self.seed = seed
         self.timeline = Timeline()
         self.network = VirtualNetwork(self.timeline, SeededEntropy(seed, "network"))
+        self._plan = AddressPlan(self.network.internet)
+        self.sites: list[Site] = []
         self.hosts: dict[str, Host] = {}
         self.registry = Registry()
-        self.backbones = [self._backbone(index) for index in range(backbones)]
+        self.backbones = [self._backbone(index, stun_addresses) for index in range(backbones)]
         self._steps: deque[str] = deque(maxlen=_LAST_STEPS)
         if self.backbones:
             sign_directory(self.backbones, 1, self.wall())
@@ -54,14 +63,20 @@ class World:
         mode: Mode = Mode.PRIVATE,
         capabilities: int = 0,
         pins: Iterable[SimBackbone] | None = None,
+        nat: Nat | None = None,
+        site: Site | None = None,
+        ipv6: bool = False,
     ) -> Host:
-        """Not started yet. `pins`: the first backbone node unless given."""
+        """Not started yet. `pins`: the first backbone node unless given. `nat`: a site of its own behind such a box."""
         pinned = self.backbones[:1] if pins is None else list(pins)
-        index = len(self.hosts) + 1
+        if nat is not None:
+            site = self.site(nat, behind=site)
+        site = site or self.network.internet
         host = Host(
             name,
-            identity_number(index),
-            f"198.18.{index // 250}.{index % 250 + 1}",
+            identity_number(len(self.hosts) + 1),
+            self._plan.host(site, ipv6=ipv6),
+            site=site,
             config=MeshConfig(tuple(backbone.pin for backbone in pinned), mode, capabilities=capabilities),
             timeline=self.timeline,
             network=self.network,
@@ -73,9 +88,42 @@ class World:
         self.hosts[name] = host
         return host
 
-    def pair(self, capabilities: int = 0) -> tuple[Host, Host]:
+    def site(
+        self,
+        nat: Nat | None,
+        *,
+        ipv6: Nat | None = FIREWALL,
+        behind: Site | None = None,
+        link: Link | None = None,
+        lan: str | None = None,
+    ) -> Site:
+        """A LAN behind a box for each IP version, or behind none; `behind` a carrier's, or at the internet.
+
+        `lan`: the /24 of its private addresses; each site has its own unless given.
+        """
+        parent = behind or self.network.internet
+        number = len(self.sites)
+        boxes = {
+            version: NatBox(behaviour, self._plan.outside(parent, behaviour), SeededEntropy(self.seed, number, version))
+            for version, behaviour in ((4, nat), (6, ipv6))
+            if behaviour is not None
+        }
+        site = Site(parent, boxes, link=link)
+        self._plan.add(site, lan)
+        self.sites.append(site)
+        return site
+
+    def move(self, host: Host, site: Site | None = None) -> None:
+        """To another site, or to the internet itself; the connection to the backbone breaks."""
+        ipv6 = len(host.addresses) > 1
+        site = site or self.network.internet
+        host.move(*self._plan.host(site, ipv6=ipv6), site=site)
+        host.break_signalling()
+
+    def pair(self, capabilities: int = 0, *, nats: tuple[Nat | None, Nat | None] = (None, None)) -> tuple[Host, Host]:
         """Two hosts that trust each other, not started yet."""
-        alice, bob = (self.host(name, capabilities=capabilities) for name in ("alice", "bob"))
+        alice = self.host("alice", capabilities=capabilities, nat=nats[0])
+        bob = self.host("bob", capabilities=capabilities, nat=nats[1])
         alice.trust(bob)
         bob.trust(alice)
         return alice, bob
@@ -109,6 +157,19 @@ class World:
         paths = a.engine.paths[b.engine.public_key] == b.endpoint and b.engine.paths[a.engine.public_key] == a.endpoint
         return paths and a.is_connected(b) and b.is_connected(a)
 
+    def data_flows(self, a: Host, b: Host, limit_s: float = 5.0) -> bool:
+        """Packets of the engines pass the network and its boxes, each way and back. Time goes on meanwhile."""
+        return self._is_answered(a, b, limit_s) and self._is_answered(b, a, limit_s)
+
+    def _is_answered(self, a: Host, b: Host, limit_s: float) -> bool:
+        before, end = a.echoes_from(b), self.now + limit_s
+        while self.now < end:
+            a.send_data(b)
+            self.run_for(_ECHO_WAIT_S)
+            if a.echoes_from(b) > before:
+                return True
+        return False
+
     def _step(self, at: float) -> None:
         self.timeline.now = max(self.timeline.now, at)
         self.timeline.run_due()
@@ -121,10 +182,11 @@ class World:
         deadlines.append(self.timeline.next_at())
         return min((at for at in deadlines if at is not None), default=None)
 
-    def _backbone(self, index: int) -> SimBackbone:
+    def _backbone(self, index: int, stun_addresses: int) -> SimBackbone:
         url = f"https://backbone{index}.example"
-        backbone = SimBackbone(identity_number(1000 + index), url, self.registry, self.timeline, self.wall)
-        backbone.listen(self.network, f"198.19.0.{index + 1}")
+        chance = SeededEntropy(self.seed, url)
+        backbone = SimBackbone(identity_number(1000 + index), url, self.registry, self.timeline, self.wall, chance)
+        backbone.listen(self.network, *(f"198.19.{number}.{index + 1}" for number in range(stun_addresses)))
         return backbone
 
     def _explain(self, what: str) -> str:
@@ -137,6 +199,7 @@ class World:
         return f"{what}; seed {self.seed}, {self.elapsed_s:.3f} s after the start\n{steps}\nnow:\n{states}"
 
 
+@cache
 def identity_number(number: int) -> Identity:
     """Always the same key for the same number."""
     return Identity(SeededEntropy("identity", number)(32))

@@ -23,7 +23,7 @@ _PEER_BURST = 3  # a call, a retry, and one with a new address
 _TOTAL_RATE = 10.0  # answers a second, each of which may start a handshake of 5 ms
 _TOTAL_BURST = 40.0  # a small mesh that comes back all at once
 MAX_REMEMBERED = 1000  # one a trusted peer
-_NO_CALL = (b"", 0.0)
+_NO_CALL = (b"", float("-inf"))
 
 
 T = TypeVar("T")
@@ -70,12 +70,15 @@ class Calls:
 
     def place(self, peer: PeerID, own: OwnAddresses, now: float) -> Call | None:
         """None when we called this peer less than a second ago."""
-        token, placed_at = self._placed.get(peer, _NO_CALL)
-        if token and now < placed_at + MIN_INTERVAL_S:
+        if now < self.next_at(peer):
             return None
         token = self._entropy(TOKEN_BYTES)
         _bounded_put(self._placed, peer, (token, now))
         return _call(peer, token, own, answer=False)
+
+    def next_at(self, peer: PeerID) -> float:
+        """When this peer may be called again."""
+        return self._placed.get(peer, _NO_CALL)[1] + MIN_INTERVAL_S
 
     def answer(self, call: Call, own: OwnAddresses, now: float) -> Call | None:
         """None when this peer, or all together, call too often."""

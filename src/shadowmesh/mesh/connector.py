@@ -211,8 +211,9 @@ class Connector:
         """Peers that wait for ours are called again."""
         self._own = own
         for peer in self._peers.values():
-            if peer.state is PeerState.CONNECTING:
-                self._call(peer, now)
+            if peer.state is PeerState.CONNECTING and peer.attempt is not None:
+                peer.attempt.call_at = self._calls.next_at(peer.peer_id)
+                self._advance_attempt(peer, peer.attempt, now)
 
     def looked_up(self, peer_id: PeerID, *, hints: Hints | None, failure: str, now: float) -> None:
         """The answer to RecordNeeded. `hints` is None when nothing was found, `failure` says why."""
@@ -294,8 +295,7 @@ class Connector:
             elif now >= peer.attempt.give_up_at:
                 self._fail(peer, now, peer.attempt.not_found or no_answer(peer, self._link))
             else:
-                peer.attempt.look_up_at = None
-                self._ask(peer)
+                self._advance_attempt(peer, peer.attempt, now)
 
     def next_timeout(self) -> float | None:
         deadlines = [peer.next_timeout() for peer in self._peers.values()]
@@ -354,6 +354,14 @@ class Connector:
             self._call(peer, now)
         self._handshake(peer, now)
         self._judge(peer, now)
+
+    def _advance_attempt(self, peer: Peer, attempt: Attempt, now: float) -> None:
+        if attempt.call_at is not None and now >= attempt.call_at:
+            attempt.call_at = None
+            self._call(peer, now)
+        if attempt.look_up_at is not None and now >= attempt.look_up_at:
+            attempt.look_up_at = None
+            self._ask(peer)
 
     def _not_found(self, peer: Peer, now: float, reason: str) -> None:
         """A peer that starts together with us registers in a moment: while a person waits we wait for the news."""
@@ -464,19 +472,20 @@ class Connector:
         if peer.state is PeerState.CONNECTED:
             # It calls because it has lost the session that we still have; unless the two have crossed.
             if not call.answer and now >= peer.connected_at + FRESH_SESSION_S:
-                self._handshake(peer, now)
                 self._punch(peer, call.token, now)
+                self._handshake(peer, now)
         elif peer.attempt is None:
             peer.wanted_until = max(peer.wanted_until, now + RECENTLY_WANTED_S)
+            self._punch(peer, call.token, now)
             self._begin(peer, now, asked=False, call=False)
-            self._punch(peer, call.token, now)
         elif peer.state is PeerState.CONNECTING:
-            self._handshake(peer, now)
             self._punch(peer, call.token, now)
+            self._handshake(peer, now)
             self._judge(peer, now)
 
     def _punch(self, peer: Peer, token: bytes, now: float) -> None:
-        """Both sides know the token and each other's addresses now."""
+        """Both sides know the token and each other's addresses now. Comes before the handshake's first messages, which
+        would take the ports that the peer predicts."""
         own = self._own_endpoints
         usable = [each for each in peer.call_candidates if is_usable(each.endpoint, own, OVERLAY_NETWORK)]
         self._puncher.start(peer.peer_id, token, usable, own_nat=self._own.nat, peer_nat=peer.nat, now=now)

@@ -42,6 +42,7 @@ class Attempt:
     not_found: str = ""  # why it is not looked up again but waited for
     called: bool = False
     call_failed: bool = False
+    call_at: float | None = None  # when to tell the peer of our new endpoints
     tried: tuple[Endpoint, ...] = ()
 
 
@@ -97,5 +98,5 @@ class Peer:
     def next_timeout(self) -> float | None:
         if self.attempt is None:
             return self.attempt_at
-        look_up_at = self.attempt.look_up_at
-        return self.attempt.give_up_at if look_up_at is None else min(look_up_at, self.attempt.give_up_at)
+        deadlines = self.attempt.give_up_at, self.attempt.look_up_at, self.attempt.call_at
+        return min(at for at in deadlines if at is not None)

@@ -62,10 +62,9 @@ class OwnPresence:
     def _outside(self) -> tuple[Endpoint, ...]:
         """As others see us. Where each of them sees another port, the newest one says most about the next."""
         seen = self._nat.endpoints
-        if not self._nat.behaviour.is_hard:
+        if not self._nat.behaviour.is_hard or self._nat.newest is None:
             return tuple(reversed(seen))
-        by_version = {endpoint.address.version: endpoint for endpoint in seen}
-        return tuple(by_version.values())
+        return (*(each for each in reversed(seen) if each.address.version == 6), self._nat.newest)
 
     @property
     def hints(self) -> tuple[Endpoint, ...]:

@@ -168,12 +168,11 @@ class Tunnels:
             self._prober.heard(peer, now)
 
     def roamed(self, wireguard_key: bytes, path: Endpoint, now: float) -> None:
-        """The engine has followed the peer."""
+        """Its packets come from there, not from where its path leads to: it may have moved, or prefer another way."""
         peer = self._by_key.get(wireguard_key)
         if peer is not None:
-            self._prober.path_changed(peer, path)
-            self._prober.heard(peer, now)
-            self._out.append(TunnelMoved(peer, path))
+            self._prober.seen_at(peer, path, now)
+            self._drain_prober()
 
     def traffic(self, wireguard_key: bytes, rx_bytes: int, tx_bytes: int, now: float) -> None:
         """The engine's counters of a peer."""

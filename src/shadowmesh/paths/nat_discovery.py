@@ -61,12 +61,14 @@ class NatDiscovery:
         self._entropy = entropy
         self._reflexive = ReflexiveDiscovery(entropy=entropy)
         self._own: frozenset[IPv4Address | IPv6Address] = frozenset()
-        self._behaviour = NatBehaviour()
+        self._behaviour = nat.UNKNOWN_NAT
+        self._told: tuple[NatBehaviour, Endpoint | None] = (self._behaviour, None)
         self._tests: _Tests | None = None
         self._tested = False  # on this network
         self._waits_for_ports = False
         self._samples: set[int] = set()
         self._filtering = Filtering.UNKNOWN
+        self._newest: Endpoint | None = None
         self._out: deque[NatOutput] = deque()
 
     @property
@@ -81,6 +83,11 @@ class NatDiscovery:
     @property
     def observations(self) -> tuple[Observation, ...]:
         return self._reflexive.observations
+
+    @property
+    def newest(self) -> Endpoint | None:
+        """The IPv4 mapping that was made last, for any of our ports: where a NAT that counts stands."""
+        return self._newest
 
     def set_servers(self, servers: Sequence[Endpoint], now: float) -> None:
         self._reflexive.set_servers(servers, now)
@@ -148,17 +155,25 @@ class NatDiscovery:
         self._send_tests(now)
         while (output := self._reflexive.poll()) is not None:
             self._out.append(output)
+            if isinstance(output, ReflexiveChanged):
+                self._newest = next((each for each in reversed(self.endpoints) if each.address.version == 4), None)
         seen = [observation for observation in self.observations if observation.mapped.address.version == 4]
         mapping, step = classify_mapping(seen, self._own)
         block = estimate_block(self._samples) if step == 0 else None
         behaviour = NatBehaviour(mapping, self._filtering, step, block)
-        if behaviour != self._behaviour:
+        if (behaviour, self._newest) != self._told:
+            self._told = (behaviour, self._newest)
             self._behaviour = behaviour
             self._out.append(NatChanged(behaviour))
         if not self._tested and not self._reflexive.is_asking and mapping is not nat.Mapping.UNKNOWN:
-            self._tested = self._waits_for_ports = True
-            wants_samples = behaviour.is_hard and step == 0
-            self._out.append(PortsWanted(None, PORTS if wants_samples else 1))
+            self._tested = True
+            self._want_ports(behaviour)
+
+    def _want_ports(self, behaviour: NatBehaviour) -> None:
+        if behaviour.is_predictable:
+            return  # a test takes a port, and the peer would count from the one before
+        self._waits_for_ports = True
+        self._out.append(PortsWanted(None, PORTS if behaviour.is_hard else 1))
 
     def _receive_test(self, data: bytes, source: Endpoint, via: int) -> None:
         test = None if self._tests is None else self._tests.by_port.get(via)
@@ -199,6 +214,7 @@ class NatDiscovery:
                 self._filtering = Filtering.ADDRESS_DEPENDENT if came else Filtering.ADDRESS_AND_PORT_DEPENDENT
             elif test.answer is not None:
                 self._samples.add(test.answer.port)
+            self._newest = test.answer or self._newest
         self._end_tests()
 
     def _end_tests(self) -> None:

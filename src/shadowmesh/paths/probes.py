@@ -26,6 +26,7 @@ from shadowmesh.wire.entropy import Entropy
 from shadowmesh.wire.errors import DecodeError
 from shadowmesh.wire.transmit import Transmit
 
+SEEN_INTERVAL_S = 0.25  # between probes of an address that packets of the peer come from
 MAX_PINGS = 16  # outstanding for one peer
 
 
@@ -77,11 +78,16 @@ class PathProber:
         if session is not None:
             session.alternates = tuple(endpoints[:MAX_ALTERNATES])
 
-    def path_changed(self, peer: PeerID, path: Endpoint) -> None:
-        """The engine has followed authenticated traffic."""
+    def seen_at(self, peer: PeerID, source: Endpoint, now: float) -> None:
+        """Authentic packets come from there. It is probed, and the path moves there when that is answered."""
         session = self._sessions.get(peer)
-        if session is not None:
-            session.path = path
+        if session is None or source == session.path:
+            return
+        session.peer_source = source
+        asked = (entry.sent_at for entry in session.outstanding.values() if entry.destination == source)
+        is_asked = any(now < sent_at + SEEN_INTERVAL_S for sent_at in asked)
+        if not is_asked:
+            self._send(session, source, now)
 
     def heard(self, peer: PeerID, now: float) -> None:
         """Something else has shown that the peer lives, such as a WireGuard handshake."""

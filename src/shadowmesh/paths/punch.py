@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from shadowmesh.identity.names import PeerID
 from shadowmesh.paths.candidates import Candidate, CandidateKind
-from shadowmesh.paths.nat_behaviour import NatBehaviour
+from shadowmesh.paths.nat_behaviour import Mapping, NatBehaviour
 from shadowmesh.paths.probe_datagram import ProbeKeys
 from shadowmesh.paths.probed_session import ReplayWindow
 from shadowmesh.paths.punch_plan import MAX_SPRAY_PROBES, Role, choose_role, predicted, random_ports
@@ -33,6 +33,10 @@ class Target:
     began_at: float
     sent: int = 0
     answered: bool = False
+
+    @property
+    def is_ipv4(self) -> bool:
+        return self.endpoint.address.version == 4
 
     @property
     def due_at(self) -> float | None:
@@ -91,21 +95,22 @@ class Punch:
         return True
 
     @property
-    def reflexive(self) -> Endpoint | None:
-        """Where a hard NAT was seen last, or an easy one always is."""
-        kind = CandidateKind.SERVER_REFLEXIVE
-        return next((target.endpoint for target in self.targets.values() if target.kind is kind), None)
+    def outside(self) -> Endpoint | None:
+        """Of the peer: where a hard NAT was seen last, or an easy one always is."""
+        untranslated = self.peer_nat.mapping is Mapping.NONE
+        kind = CandidateKind.HOST if untranslated else CandidateKind.SERVER_REFLEXIVE
+        return next((each.endpoint for each in self.targets.values() if each.kind is kind and each.is_ipv4), None)
 
     def spray_due_at(self) -> float | None:
         """None: there is nothing to spray, or nothing left of it."""
-        if self.found or self.role is not Role.SPRAY or self.reflexive is None:
+        if self.found or self.role is not Role.SPRAY or self.outside is None:
             return None
         if self._spray is None:
             return self.started_at + SPRAY_AFTER_S
         return self._spray_due_at
 
     def next_spray(self, entropy: Entropy, now: float) -> list[Endpoint]:
-        base = self.reflexive
+        base = self.outside
         if base is None:
             return []
         if self._spray is None:
@@ -116,7 +121,7 @@ class Punch:
 
     def hold_due_at(self) -> float | None:
         """When ports are to be opened, or to send again: all of them to the one endpoint that the peer's NAT has."""
-        if self.found or self.role is not Role.HOLD_PORTS or self.reflexive is None:
+        if self.found or self.role is not Role.HOLD_PORTS or self.outside is None:
             return None
         offset = HOLD_OFFSETS_S[self.holds_sent] if self.holds_sent < len(HOLD_OFFSETS_S) else None
         if offset is None or (self.asked_for_ports and not self.held_ports):

@@ -185,9 +185,9 @@ class Puncher:
                 punch.holds_sent += 1  # another punch holds ports: perhaps not any more at the next look
             return
         punch.holds_sent += 1
-        if punch.reflexive is not None:
+        if punch.outside is not None:
             for port in punch.held_ports:
-                self._probe(punch, punch.reflexive, port, now)
+                self._probe(punch, punch.outside, port, now)
 
     def _probe(self, punch: Punch, destination: Endpoint, via: int, now: float) -> None:
         tag, keys = next(reversed(punch.keys.items()))

@@ -30,6 +30,13 @@ def test_the_same_peer_is_not_called_again_at_once() -> None:
     assert calls.place(BOB, OWN, MIN_INTERVAL_S) is not None
 
 
+def test_it_says_when_a_peer_may_be_called_again() -> None:
+    calls = made()
+    assert calls.next_at(BOB) == float("-inf")
+    calls.place(BOB, OWN, 5.0)
+    assert calls.next_at(BOB) == 5.0 + MIN_INTERVAL_S
+
+
 def test_an_answer_returns_the_token() -> None:
     answer = made().answer(incoming(), OWN, 0.0)
     assert answer is not None

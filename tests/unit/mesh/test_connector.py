@@ -253,6 +253,20 @@ def test_our_new_address_is_told_to_the_peer_that_is_being_called() -> None:
     assert node.call().candidates == [host(ELSEWHERE)]
 
 
+def test_an_address_that_is_learnt_within_a_second_of_the_call_is_told_when_the_second_is_over() -> None:
+    node = Node(RECORD, link=ONLINE)
+    node.want()
+    node.drain()
+    node.connector.own_addresses_changed(addresses(ELSEWHERE), 0.4)
+    assert node.drain() == []
+    node.run(0.9)
+    assert not [output for output in node.drain() if isinstance(output, SendUpdate)]
+    node.run(1.0)
+    assert node.call().candidates == [host(ELSEWHERE)]
+    node.run(1.9)
+    assert not [output for output in node.drain() if isinstance(output, SendUpdate)]
+
+
 def test_a_start_tries_the_first_known_peers_one_after_another() -> None:
     records = [record_of(number) for number in range(1, START_PEERS + 5)]
     trust = TrustList(ME.fingerprint, [TrustedPeer(record.record.public.fingerprint) for record in records])

@@ -8,7 +8,7 @@ from tests.unit.mesh.records import record_of
 
 from shadowmesh.identity.names import PeerID
 from shadowmesh.mesh.outputs import InstallPeer, Ponged, RemovePeer
-from shadowmesh.mesh.tunnels import KeyInUse, SessionOld, TunnelLost, TunnelMoved, TunnelOutput, Tunnels
+from shadowmesh.mesh.tunnels import KeyInUse, SessionOld, TunnelLost, TunnelOutput, Tunnels
 from shadowmesh.paths.probed_session import LOST_AFTER_S
 from shadowmesh.session.cipher import Cipher
 from shadowmesh.session.events import PeerAuthenticated, Role, SessionEstablished
@@ -151,14 +151,17 @@ def test_a_wireguard_handshake_is_a_sign_of_life() -> None:
     assert run(tunnels, 20.0) == []
 
 
-def test_the_engine_that_followed_a_peer_changes_the_path() -> None:
+def test_a_peer_whose_packets_come_from_elsewhere_is_probed_there_and_not_followed_yet() -> None:
     tunnels = installed()
-    tunnels.roamed(SESSION.wireguard_key, ELSEWHERE, 1.0)
+    without_transmits(tunnels)
     tunnels.roamed(b"unknown", ELSEWHERE, 1.0)
-    assert without_transmits(tunnels) == [TunnelMoved(BOB, ELSEWHERE)]
+    tunnels.roamed(SESSION.wireguard_key, ELSEWHERE, 1.0)
+    sent = tunnels.poll()
+    assert isinstance(sent, Transmit)
+    assert sent.destination == ELSEWHERE
     status = tunnels.status(BOB)
     assert status is not None
-    assert status.path == ELSEWHERE
+    assert status.path != ELSEWHERE
 
 
 def test_a_ping_without_an_answer_is_told() -> None:
