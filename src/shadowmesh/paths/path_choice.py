@@ -14,6 +14,7 @@ MIN_ANSWERS = 2
 MAX_UNANSWERED = 2  # evaluations in a row: one may be lost
 MIN_GAIN = 0.25  # of the round trip: what is nearly as fast is not worth a move
 MIN_GAIN_S = 0.0005  # below it, it is the scheduler that was measured
+FRESH_S = 2.0  # all paths are asked at once, and the slowest answers within this
 MIN_STAY_S = 10.0  # two paths that are faster in turn don't change with each probe
 _WEIGHT = 0.3  # of the newest round trip in the average
 
@@ -21,11 +22,13 @@ _WEIGHT = 0.3  # of the newest round trip in the average
 @dataclass(slots=True)
 class _Path:
     rtt_s: float
-    answers: int = 1  # in a row
+    answered_at: float
+    answers: int = 1
     asked: int = 0  # since the last answer
 
-    def answered(self, rtt_s: float) -> None:
+    def answered(self, rtt_s: float, now: float) -> None:
         self.rtt_s += _WEIGHT * (rtt_s - self.rtt_s)
+        self.answered_at = now
         self.answers += 1
         self.asked = 0
 
@@ -63,12 +66,12 @@ class PathChoice:
             if path.asked > MAX_UNANSWERED:
                 del self._paths[endpoint]
 
-    def answered(self, endpoint: Endpoint, rtt_s: float) -> None:
+    def answered(self, endpoint: Endpoint, rtt_s: float, now: float) -> None:
         path = self._paths.get(endpoint)
         if path is None:
-            self._paths[endpoint] = _Path(rtt_s)
+            self._paths[endpoint] = _Path(rtt_s, now)
         else:
-            path.answered(rtt_s)
+            path.answered(rtt_s, now)
 
     def rtt_s(self, endpoint: Endpoint) -> float | None:
         path = self._paths.get(endpoint)
@@ -78,9 +81,13 @@ class PathChoice:
         self.moved_at = now
 
     def better_than(self, present: Endpoint, now: float) -> Endpoint | None:
-        """The fastest path, if it is so much faster than the present one that it is worth a move."""
-        measured = self._paths.get(present)
-        trusted = {endpoint: path for endpoint, path in self._paths.items() if path.answers >= MIN_ANSWERS}
+        """The fastest path, if it is so much faster than the present one that it is worth a move.
+
+        Only what has just answered counts: what was measured before may be gone.
+        """
+        fresh = {each: path for each, path in self._paths.items() if now < path.answered_at + FRESH_S}
+        measured = fresh.get(present)
+        trusted = {endpoint: path for endpoint, path in fresh.items() if path.answers >= MIN_ANSWERS}
         if measured is None or not trusted or now < self.moved_at + MIN_STAY_S:
             return None
         fastest = min(trusted, key=lambda endpoint: trusted[endpoint].rtt_s)

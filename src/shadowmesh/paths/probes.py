@@ -177,7 +177,7 @@ class PathProber:
         if asked.sequence is not None:
             self._out.append(PingDone(session.peer, asked.sequence, asked.destination, rtt_s))
         if source == asked.destination:
-            session.choice.answered(source, rtt_s)
+            session.choice.answered(source, rtt_s, now)
         if asked.destination != session.path:
             moves = source == asked.destination and (was_silent or session.peer_source == source)
             if not moves:

@@ -25,7 +25,7 @@ def test_what_is_outside_of_our_nat_comes_first() -> None:
         Candidate(CandidateKind.HOST, HOME),
     )
     assert presence.reflexive == (OUTSIDE,)
-    assert drained(presence) == [EndpointsChanged()]
+    assert EndpointsChanged() in drained(presence)
 
 
 def test_a_private_node_has_no_hints() -> None:
