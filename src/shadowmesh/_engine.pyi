@@ -34,6 +34,9 @@ class ControlDatagram:
     @property
     def source(self) -> tuple[str, int]:
         """IP address (an IPv4 address is never written in its IPv6-mapped form) and UDP port."""
+    @property
+    def via(self) -> int:
+        """The local port that it came to: 0 for the main one, otherwise one of `open_ports`."""
 
 @final
 class UnroutedPacket:
@@ -55,12 +58,18 @@ class PeerHandshake:
 
 @final
 class PeerRoamed:
-    """Authenticated datagrams of this peer now come from another address; the engine has already followed."""
+    """Authenticated datagrams of this peer come from another address than its path leads to.
+
+    The engine has followed a peer that it is to follow; of another one this is told every 200 ms at most.
+    """
 
     @property
     def public_key(self) -> bytes: ...
     @property
     def source(self) -> tuple[str, int]: ...
+    @property
+    def via(self) -> int:
+        """The local port that they come to."""
 
 @final
 class EngineFailed:
@@ -138,8 +147,14 @@ class Engine:
         """Non-blocking descriptor, readable while `drain` has something to give; `drain` empties it."""
     def drain(self, limit: int = 256) -> list[Event]:
         """Takes up to `limit` events, oldest first. When more are left, `wake_fd` stays readable."""
-    def send(self, payload: bytes, destination: tuple[str, int]) -> None:
-        """Sends one control datagram (at most 1,232 bytes; best effort, like UDP). Raises ValueError, EngineError."""
+    def open_ports(self, count: int) -> list[int]:
+        """Opens UDP ports besides the main one, at most 1,280 in all. Returns their numbers: fewer than `count`
+        when the system does not give as many. Raises EngineError."""
+    def close_ports(self, ports: Sequence[int]) -> None:
+        """Nothing for those that are not open. Paths through them lead nowhere then. Raises EngineError."""
+    def send(self, payload: bytes, destination: tuple[str, int], *, via: int = 0) -> None:
+        """Sends one control datagram (at most 1,232 bytes; best effort, like UDP), from the main port or from one of
+        `open_ports`. Raises ValueError, EngineError."""
     def add_peer(
         self,
         public_key: bytes,
@@ -150,6 +165,8 @@ class Engine:
         initiate: bool = False,
         keepalive_s: int = 0,
         cipher: str = "chacha20poly1305",
+        via: int = 0,
+        follow: bool = True,
     ) -> None:
         """Installs a WireGuard peer, or replaces PSK, path and allowed addresses of the one that is there.
 
@@ -161,10 +178,13 @@ class Engine:
         cipher: "chacha20poly1305", which is WireGuard's, or "aes256gcm", which only another ShadowMesh node
         understands. It seals the packets, not the handshake, which says nothing of it: the caller sees to it that
         both sides have the same. With a new PSK it may change too.
+        via: the local port that the path begins at, 0 for the main one. follow: whether the path moves to wherever
+        authentic datagrams of the peer come from, as in WireGuard; otherwise PeerRoamed tells of it, and `set_path`
+        moves it.
         When the peer is there already, its old session goes on carrying data until the new PSK's handshake is done.
         Raises ValueError, EngineError.
         """
-    def set_path(self, public_key: bytes, path: tuple[str, int]) -> None:
+    def set_path(self, public_key: bytes, path: tuple[str, int], *, via: int = 0) -> None:
         """Raises KeyError when there is no such peer."""
     def remove_peer(self, public_key: bytes) -> None:
         """Forgets the peer and its keys. No error when it is not there."""

@@ -20,6 +20,7 @@ from shadowmesh._engine import (
     EngineError,
     Event,
     PeerHandshake,
+    PeerRoamed,
     UnroutedPacket,
 )
 from shadowmesh.wire.first_byte import DatagramKind, classify
@@ -54,6 +55,46 @@ def test_a_control_datagram_arrives_with_its_source(near: Engine, far: Engine, h
     assert event.source == (host, near.port)
     assert near.counters().control_sent == 1
     assert far.counters().control_received == 1
+
+
+@pytest.mark.parametrize("host", [LOOPBACK, "::1"])
+def test_another_port_sends_and_receives_until_it_is_closed(near: Engine, far: Engine, host: str) -> None:
+    first, second = near.open_ports(2)
+    near.send(b"\x40hello", (host, far.port), via=first)
+    (event,) = wait_for(far, 1)
+    assert isinstance(event, ControlDatagram)
+    assert (event.source, event.via) == ((host, first), 0)
+    far.send(b"\x40you", (host, second))
+    (event,) = wait_for(near, 1)
+    assert isinstance(event, ControlDatagram)
+    assert (event.payload, event.via) == (b"\x40you", second)
+    near.close_ports([first, second, 9])
+    near.send(b"\x40hello", (host, far.port), via=first)
+    assert near.counters().drops["udp_send"] == 1
+    far.send(b"\x40you", (host, second))
+    near.send(b"\x40main", (host, far.port))
+    (event,) = wait_for(far, 1)
+    assert isinstance(event, ControlDatagram)
+    assert event.source == (host, near.port)
+
+
+def test_only_so_many_ports_are_open_at_a_time(near: Engine) -> None:
+    opened = near.open_ports(10_000)
+    assert len(set(opened)) == len(opened) == 1_280
+    assert near.open_ports(1) == []
+    near.close_ports(opened)
+    assert len(near.open_ports(2)) == 2
+
+
+def test_a_path_through_another_port_carries_the_packets_of_a_peer(near: Engine, far: Engine) -> None:
+    (port,) = near.open_ports(1)
+    near.add_peer(far.public_key, PSK, (LOOPBACK, far.port), ["10.0.0.2"], initiate=True, via=port, follow=False)
+    far.add_peer(near.public_key, PSK, (LOOPBACK, near.port), ["10.0.0.1"], follow=False)
+    events = wait_for(far, 2)
+    assert {type(event) for event in events} == {PeerHandshake, PeerRoamed}
+    (roamed,) = [event for event in events if isinstance(event, PeerRoamed)]
+    assert (roamed.source, roamed.via) == ((LOOPBACK, port), 0)
+    assert far.counters().peers[0].path == (LOOPBACK, near.port), "it is not followed"
 
 
 def test_every_kind_of_datagram_goes_where_the_specification_says(near: Engine) -> None:

@@ -16,9 +16,11 @@ mod hold;
 pub mod icmp;
 pub mod join;
 pub mod packet;
+mod path;
 mod router;
 pub mod segment;
 pub mod vnet;
 pub mod wireguard;
 
+pub use path::Path;
 pub use router::{MAX_PEERS, Output, PeerConfig, PeerSnapshot, Route, Router, RouterError, Sending};

@@ -90,6 +90,7 @@ impl Lane {
         self.send(world);
         let (to, source) =
             if self.from_a { (&mut world.b, world.a.address) } else { (&mut world.a, world.b.address) };
+        let source = source.into();
         for range in self.sealed.drain(..) {
             let open = to.router.receive(source, &self.arena[range.clone()], world.now).unwrap();
             self.open.push((range, open));

@@ -36,7 +36,7 @@ fn it_is_answered_where_it_came_from() {
     let Some(Output::Send { destination, .. }) = world.b.router.poll() else {
         panic!("not answered");
     };
-    assert_eq!(destination, elsewhere);
+    assert_eq!(destination, elsewhere.into());
 }
 
 #[test]

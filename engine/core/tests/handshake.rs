@@ -148,10 +148,11 @@ fn a_persistent_keepalive_keeps_a_session_without_any_data() {
         public_key,
         psk: Secret::new([7; 32]),
         cipher: Cipher::default(),
-        path,
+        path: path.into(),
         allowed_ips: vec![format!("{overlay}/32").parse().unwrap()],
         keepalive: Duration::from_secs(25),
         initiate: false,
+        follow: true,
     };
     world.a.router.add_peer(config, world.now).unwrap();
     world.pass(Duration::from_secs(600));

@@ -69,10 +69,11 @@ fn a_peer_is_not_let_through_to_what_lies_behind_this_host() {
         public_key: key,
         psk: Secret::new([7; 32]),
         cipher: Cipher::default(),
-        path,
+        path: path.into(),
         allowed_ips: prefixes.to_vec(),
         keepalive: Duration::ZERO,
         initiate: false,
+        follow: true,
     };
     world.a.router.add_peer(config, world.now).unwrap();
     let packet = udp(world.a.overlay, behind);
@@ -104,6 +105,32 @@ fn a_peer_is_followed_to_its_new_address() {
     assert!(world.passes(true));
     world.settle();
     assert_eq!(world.b.roamed, [world.a.address]);
+}
+
+#[test]
+fn a_peer_that_is_not_to_be_followed_keeps_its_path_and_that_is_told_now_and_then() {
+    let mut world = World::with_session(7);
+    let path = world.a.address;
+    let config = PeerConfig {
+        public_key: world.a.key,
+        psk: Secret::new([7; 32]),
+        cipher: Cipher::default(),
+        path: path.into(),
+        allowed_ips: vec![format!("{}/32", world.a.overlay).parse().unwrap()],
+        keepalive: Duration::ZERO,
+        initiate: false,
+        follow: false,
+    };
+    world.b.router.add_peer(config, world.now).unwrap();
+    world.a.address = SocketAddr::from(([203, 0, 113, 1], 1));
+    for _ in 0..10 {
+        assert!(world.passes(true));
+    }
+    assert_eq!(world.b.roamed, [world.a.address]);
+    assert_eq!(world.b.router.peers(world.now)[0].path, path.into());
+    world.now += Duration::from_millis(200);
+    assert!(world.passes(true));
+    assert_eq!(world.b.roamed, [world.a.address; 2]);
 }
 
 #[test]
@@ -300,10 +327,11 @@ fn a_prefix_belongs_to_one_peer_until_that_gives_it_up() {
         public_key: PublicKey([9; 32]),
         psk: Secret::new([7; 32]),
         cipher: Cipher::default(),
-        path: SocketAddr::from(([192, 0, 2, 9], 1)),
+        path: SocketAddr::from(([192, 0, 2, 9], 1)).into(),
         allowed_ips: vec![prefix.parse().unwrap()],
         keepalive: Duration::ZERO,
         initiate: false,
+        follow: true,
     };
     let taken = "10.0.0.2/32".parse().unwrap();
     let now = world.now;
@@ -321,10 +349,11 @@ fn our_own_key_and_a_weak_one_are_no_peers() {
             public_key: key,
             psk: Secret::new([7; 32]),
             cipher: Cipher::default(),
-            path: SocketAddr::from(([192, 0, 2, 9], 1)),
+            path: SocketAddr::from(([192, 0, 2, 9], 1)).into(),
             allowed_ips: Vec::new(),
             keepalive: Duration::ZERO,
             initiate: false,
+            follow: true,
         };
         assert_eq!(world.a.router.add_peer(config, world.now), Err(RouterError::UnusableKey));
     }
@@ -338,5 +367,5 @@ fn a_removed_peer_is_forgotten() {
     world.b.router.remove_peer(gone);
     assert!(!world.passes(true));
     assert!(world.b.router.peers(world.now).is_empty());
-    assert_eq!(world.b.router.set_path(gone, world.a.address), Err(RouterError::UnknownPeer));
+    assert_eq!(world.b.router.set_path(gone, world.a.address.into()), Err(RouterError::UnknownPeer));
 }

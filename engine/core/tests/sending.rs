@@ -19,7 +19,7 @@ use world::{World, send_packet, udp};
 fn a_new_path_holds_for_the_next_packet() {
     let mut world = World::with_session(7);
     let elsewhere = SocketAddr::from(([203, 0, 113, 1], 1));
-    world.a.router.set_path(world.b.key, elsewhere).unwrap();
+    world.a.router.set_path(world.b.key, elsewhere.into()).unwrap();
     assert_eq!(destination(&world), Some(elsewhere));
     assert!(world.passes(false), "the peer is still where it was");
     assert_eq!(destination(&world), Some(world.b.address), "and is followed");
@@ -123,7 +123,7 @@ fn header(world: &World) -> IpHeader {
 /// Where the next packet of `a` goes.
 fn destination(world: &World) -> Option<SocketAddr> {
     match world.a.sending.route(&header(world), 1, 33, world.now) {
-        Route::To(destination, _) => Some(destination),
+        Route::To(destination, _) => Some(destination.address),
         _ => None,
     }
 }

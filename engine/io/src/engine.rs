@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::os::fd::RawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
@@ -12,7 +12,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use shadowmesh_core::drops::Drops;
 use shadowmesh_core::wireguard::{Interface, PublicKey, Secret};
-use shadowmesh_core::{PeerConfig, PeerSnapshot, Router, RouterError};
+use shadowmesh_core::{Path, PeerConfig, PeerSnapshot, Router, RouterError};
 use zeroize::Zeroizing;
 
 use crate::events::{Event, EventQueue};
@@ -154,18 +154,33 @@ impl Engine {
     }
 
     /// Best effort: what the system does not take is lost, as it might be on the way.
-    pub fn send(&self, payload: &[u8], destination: SocketAddr) -> Result<(), Error> {
+    pub fn send(&self, payload: &[u8], destination: Path) -> Result<(), Error> {
         if payload.len() > MAX_CONTROL_BYTES {
             return Err(Error::ControlTooLong(payload.len()));
         }
         let shared = self.shared()?;
-        match shared.port.send(payload, destination) {
+        match shared.ports.send(payload, destination) {
             Ok(()) => shared.control_sent.fetch_add(1, Ordering::Relaxed),
             Err(_) => {
                 shared.drops.count(shadowmesh_core::drops::DropReason::UdpSend);
                 0
             }
         };
+        Ok(())
+    }
+
+    /// More UDP ports besides the main one, as many of them as the system gives; their numbers.
+    pub fn open_ports(&self, count: usize) -> Result<Vec<u16>, Error> {
+        let shared = self.shared()?;
+        let opened = shared.ports.open(count);
+        shared.rx_signal.raise();
+        Ok(opened)
+    }
+
+    pub fn close_ports(&self, numbers: &[u16]) -> Result<(), Error> {
+        let shared = self.shared()?;
+        shared.ports.close(numbers);
+        shared.rx_signal.raise();
         Ok(())
     }
 
@@ -177,7 +192,7 @@ impl Engine {
         Ok(())
     }
 
-    pub fn set_path(&self, public_key: PublicKey, path: SocketAddr) -> Result<(), Error> {
+    pub fn set_path(&self, public_key: PublicKey, path: Path) -> Result<(), Error> {
         Ok(self.shared()?.with_router(|router| router.set_path(public_key, path))?)
     }
 

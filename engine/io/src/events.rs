@@ -2,11 +2,12 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use shadowmesh_core::Path;
 use shadowmesh_core::drops::{DropReason, Drops};
 use shadowmesh_core::wireguard::PublicKey;
 
@@ -17,10 +18,10 @@ const MAX_OTHER: usize = 4_096;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    Control { payload: Vec<u8>, source: SocketAddr },
+    Control { payload: Vec<u8>, source: Path },
     Unrouted(IpAddr),
     Handshake(PublicKey),
-    Roamed(PublicKey, SocketAddr),
+    Roamed(PublicKey, Path),
     Failed(String),
 }
 
@@ -88,9 +89,10 @@ impl EventQueue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::SocketAddr;
 
     fn control(byte: u8) -> Event {
-        Event::Control { payload: vec![byte], source: "192.0.2.1:1".parse().unwrap() }
+        Event::Control { payload: vec![byte], source: SocketAddr::from(([192, 0, 2, 1], 1)).into() }
     }
 
     fn is_awake(queue: &EventQueue) -> bool {

@@ -8,6 +8,7 @@
 mod engine;
 mod events;
 mod outbox;
+mod ports;
 mod rx;
 mod shared;
 mod tx;

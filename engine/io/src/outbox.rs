@@ -1,8 +1,8 @@
 //! Sealed datagrams on their way to the port, in runs that one segmented send can take.
 
-use std::net::SocketAddr;
+use shadowmesh_core::Path;
 
-use crate::os::Port;
+use crate::ports::Ports;
 
 /// Two super-packets: what has been collected is sent before it falls out of the cache.
 const CAPACITY_BYTES: usize = 160 * 1024;
@@ -19,7 +19,7 @@ pub(crate) struct Run {
     pub(crate) bytes: usize,
     pub(crate) segment_bytes: usize,
     pub(crate) datagrams: usize,
-    pub(crate) destination: SocketAddr,
+    pub(crate) destination: Path,
 }
 
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl Outbox {
     }
 
     /// The datagram now stands at the start of the room.
-    pub(crate) fn push(&mut self, bytes: usize, destination: SocketAddr) {
+    pub(crate) fn push(&mut self, bytes: usize, destination: Path) {
         let start = self.used;
         self.used += bytes;
         if let Some(run) = self.runs.last_mut()
@@ -58,11 +58,9 @@ impl Outbox {
     }
 
     /// Returns how many datagrams were lost.
-    pub(crate) fn flush(&mut self, port: &Port) -> u64 {
-        if self.runs.is_empty() {
-            return 0;
-        }
-        let lost = port.send_runs(&self.buffer, &self.runs);
+    pub(crate) fn flush(&mut self, ports: &Ports) -> u64 {
+        let through_one_port = self.runs.chunk_by(|a, b| a.destination.via == b.destination.via);
+        let lost = through_one_port.map(|runs| ports.send_runs(&self.buffer, runs)).sum();
         self.runs.clear();
         self.used = 0;
         lost
@@ -70,7 +68,7 @@ impl Outbox {
 }
 
 impl Run {
-    fn takes(&self, bytes: usize, destination: SocketAddr) -> bool {
+    fn takes(&self, bytes: usize, destination: Path) -> bool {
         let all_equal = self.bytes == self.segment_bytes * self.datagrams;
         all_equal
             && bytes <= self.segment_bytes
@@ -83,11 +81,16 @@ impl Run {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::SocketAddr;
+
+    fn path(port: u16) -> Path {
+        SocketAddr::from(([192, 0, 2, 1], port)).into()
+    }
 
     fn lengths(pushed: &[usize]) -> Vec<usize> {
         let mut outbox = Outbox::new();
         for bytes in pushed {
-            outbox.push(*bytes, "192.0.2.1:1".parse().unwrap());
+            outbox.push(*bytes, path(1));
         }
         outbox.runs.iter().map(|run| run.datagrams).collect()
     }
@@ -106,8 +109,8 @@ mod tests {
     #[test]
     fn another_destination_begins_another_run() {
         let mut outbox = Outbox::new();
-        outbox.push(100, "192.0.2.1:1".parse().unwrap());
-        outbox.push(100, "192.0.2.1:2".parse().unwrap());
+        outbox.push(100, path(1));
+        outbox.push(100, path(2));
         assert_eq!(outbox.runs.len(), 2);
     }
 }

@@ -1,11 +1,12 @@
 //! UDP to TUN: receives a batch, opens it, joins what belongs together and writes it. Also keeps the time.
 
-use std::io::IoSlice;
-use std::net::SocketAddr;
+use std::io::{self, IoSlice};
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use shadowmesh_core::Path;
 use shadowmesh_core::drops::DropReason;
 use shadowmesh_core::first_byte::{Kind, kind};
 use shadowmesh_core::join::Joiner;
@@ -14,7 +15,7 @@ use shadowmesh_core::wireguard::{Open, Opened};
 
 use crate::engine::MAX_CONTROL_BYTES;
 use crate::events::Event;
-use crate::os::{Received, Tun, WriteError, wait};
+use crate::os::{Poller, Port, Received, Tun, WriteError};
 use crate::shared::Shared;
 
 /// Deadlines of sessions move whenever a packet is sent; looking at them this often is exact enough for
@@ -29,9 +30,9 @@ struct Batch {
     /// Datagrams, and after they were opened their packets, in place.
     received: Received,
     /// Where each datagram lies, and its key.
-    open: Vec<(Range<usize>, SocketAddr, Open)>,
+    open: Vec<(Range<usize>, Path, Open)>,
     /// Where each datagram begins.
-    opened: Vec<(usize, SocketAddr, Opened)>,
+    opened: Vec<(usize, Path, Opened)>,
     packets: Vec<Range<usize>>,
 }
 
@@ -43,30 +44,31 @@ pub(crate) fn run(shared: &Shared) -> Result<(), String> {
         Batch { received: Received::new(), open: Vec::new(), opened: Vec::new(), packets: Vec::new() };
     let mut due = None;
     let mut errors = 0;
+    let mut extra: Vec<(u16, Arc<Port>)> = Vec::new();
+    let mut poller = Poller::new(&shared.rx_signal);
+    poller.watch([&shared.ports.main]);
     while !shared.is_stopping() {
         let timeout = due.map(|due: Instant| due.saturating_duration_since(Instant::now()));
-        wait(Some(&shared.port), &shared.rx_signal, timeout).map_err(|error| format!("poll: {error}"))?;
+        poller.wait(timeout).map_err(|error| format!("poll: {error}"))?;
+        if poller.is_ready(0) {
+            let result = drain(shared, &shared.ports.main, 0, due, &mut batch, &mut joiner)?;
+            errors = if result.is_ok() { 0 } else { errors + 1 };
+            if let Err(error) = result
+                && errors > MAX_RECEIVE_ERRORS
+            {
+                return Err(format!("UDP port: {error}"));
+            }
+        }
+        for (number, (via, port)) in extra.iter().enumerate() {
+            if poller.is_ready(number + 1) {
+                // An error of one of many ports has been counted, and ends nothing.
+                let _ = drain(shared, port, *via, due, &mut batch, &mut joiner)?;
+            }
+        }
         let is_called = shared.rx_signal.clear();
-        loop {
-            match shared.port.receive(&mut batch.received) {
-                Ok(()) => errors = 0,
-                Err(error) => {
-                    shared.drops.count(DropReason::UdpReceive);
-                    errors += 1;
-                    if errors > MAX_RECEIVE_ERRORS {
-                        return Err(format!("UDP port: {error}"));
-                    }
-                    break;
-                }
-            }
-            if batch.received.count() == 0 || shared.is_stopping() {
-                break;
-            }
-            receive(shared, &mut batch);
-            deliver(shared, &mut batch, &mut joiner)?;
-            if due.is_some_and(|due| due <= Instant::now()) {
-                break;
-            }
+        if is_called {
+            extra = shared.ports.extra();
+            poller.watch([&shared.ports.main].into_iter().chain(extra.iter().map(|(_, port)| &**port)));
         }
         // While nothing is due, whatever came may have set a deadline.
         if is_called || due.is_none_or(|due| due <= Instant::now()) {
@@ -76,12 +78,39 @@ pub(crate) fn run(shared: &Shared) -> Result<(), String> {
     Ok(())
 }
 
+/// Takes what has come to one port, until there is nothing more or something else is due. The outer error ends the
+/// engine, the inner one is the port's.
+fn drain(
+    shared: &Shared,
+    port: &Port,
+    via: u16,
+    due: Option<Instant>,
+    batch: &mut Batch,
+    joiner: &mut Joiner,
+) -> Result<io::Result<()>, String> {
+    loop {
+        if let Err(error) = port.receive(&mut batch.received) {
+            shared.drops.count(DropReason::UdpReceive);
+            return Ok(Err(error));
+        }
+        if batch.received.count() == 0 || shared.is_stopping() {
+            return Ok(Ok(()));
+        }
+        receive(shared, via, batch);
+        deliver(shared, batch, joiner)?;
+        if due.is_some_and(|due| due <= Instant::now()) {
+            return Ok(Ok(()));
+        }
+    }
+}
+
 /// Looks at every datagram of the batch once; the lock is taken only if there is WireGuard among them.
-fn receive(shared: &Shared, batch: &mut Batch) {
+fn receive(shared: &Shared, via: u16, batch: &mut Batch) {
     let mut router = None;
     let now = Instant::now();
     for number in 0..batch.received.count() {
-        let (source, message, size) = batch.received.message(number);
+        let (address, message, size) = batch.received.message(number);
+        let source = Path { address, via };
         for start in message.clone().step_by(size) {
             let range = start..message.end.min(start + size);
             let datagram = &batch.received.arena()[range.clone()];

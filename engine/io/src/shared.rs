@@ -9,6 +9,7 @@ use shadowmesh_core::{Output, Router, Sending};
 
 use crate::events::{Event, EventQueue};
 use crate::os::{Port, Signal, Tun, WriteError};
+use crate::ports::Ports;
 
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -16,7 +17,7 @@ pub(crate) struct Shared {
     pub(crate) sending: Arc<Sending>,
     pub(crate) drops: Arc<Drops>,
     pub(crate) events: Arc<EventQueue>,
-    pub(crate) port: Port,
+    pub(crate) ports: Ports,
     pub(crate) tun: Option<Tun>,
     pub(crate) control_received: AtomicU64,
     pub(crate) control_sent: AtomicU64,
@@ -38,7 +39,7 @@ impl Shared {
             router: Mutex::new(router),
             drops,
             events,
-            port,
+            ports: Ports::new(port),
             tun,
             control_received: AtomicU64::new(0),
             control_sent: AtomicU64::new(0),
@@ -87,7 +88,7 @@ impl Shared {
     fn perform_one(&self, output: Output) {
         match output {
             Output::Send { datagram, destination } => {
-                if self.port.send(&datagram, destination).is_err() {
+                if self.ports.send(&datagram, destination).is_err() {
                     self.drops.count(DropReason::UdpSend);
                 }
             }

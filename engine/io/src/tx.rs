@@ -8,7 +8,7 @@ use shadowmesh_core::segment::SuperPacket;
 use shadowmesh_core::vnet::{VNET_HEADER_BYTES, VnetHeader};
 use shadowmesh_core::wireguard::sealed_bytes;
 
-use crate::os::{Tun, wait};
+use crate::os::{Poller, Tun};
 use crate::outbox::Outbox;
 use crate::shared::Shared;
 
@@ -18,11 +18,13 @@ const READ_BYTES: usize = VNET_HEADER_BYTES + 65_536;
 pub(crate) fn run(shared: &Shared, tun: &Tun) -> Result<(), String> {
     let mut buffer = vec![0; READ_BYTES];
     let mut outbox = Outbox::new();
+    let mut poller = Poller::new(&shared.tx_signal);
+    poller.watch([tun]);
     while !shared.is_stopping() {
         let read = tun.read(&mut buffer).map_err(|error| format!("TUN device {}: {error}", tun.name()))?;
         let Some(length) = read else {
             flush(shared, &mut outbox);
-            wait(Some(tun), &shared.tx_signal, None).map_err(|error| format!("poll: {error}"))?;
+            poller.wait(None).map_err(|error| format!("poll: {error}"))?;
             continue;
         };
         if let Err(reason) = send_packet(shared, &mut buffer[..length], &mut outbox) {
@@ -69,7 +71,7 @@ fn send_packet(shared: &Shared, read: &mut [u8], outbox: &mut Outbox) -> Result<
 }
 
 fn flush(shared: &Shared, outbox: &mut Outbox) {
-    let lost = outbox.flush(&shared.port);
+    let lost = outbox.flush(&shared.ports);
     if lost > 0 {
         shared.drops.count_many(DropReason::UdpSend, lost);
     }

@@ -18,7 +18,7 @@ impl PeerCounters {
 
     #[getter]
     fn path(&self) -> Address {
-        address(self.0.path)
+        address(self.0.path.address)
     }
 
     #[getter]

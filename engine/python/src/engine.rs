@@ -4,8 +4,8 @@ use std::time::Duration;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCFunction, PyList};
-use shadowmesh_core::PeerConfig;
 use shadowmesh_core::wireguard::Cipher;
+use shadowmesh_core::{Path, PeerConfig};
 use shadowmesh_io::{Config, Event};
 
 use crate::arguments::{Address, cipher, endpoint, interface_address, prefixes, public_key, secret};
@@ -84,13 +84,22 @@ impl Engine {
         PyList::new(py, events.collect::<PyResult<Vec<_>>>()?)
     }
 
-    fn send(&self, py: Python<'_>, payload: &[u8], destination: Address) -> PyResult<()> {
-        let destination = endpoint(&destination)?;
+    fn open_ports(&self, py: Python<'_>, count: usize) -> PyResult<Vec<u16>> {
+        py.detach(|| self.0.open_ports(count)).map_err(python_error)
+    }
+
+    fn close_ports(&self, py: Python<'_>, ports: Vec<u16>) -> PyResult<()> {
+        py.detach(|| self.0.close_ports(&ports)).map_err(python_error)
+    }
+
+    #[pyo3(signature = (payload, destination, *, via = 0))]
+    fn send(&self, py: Python<'_>, payload: &[u8], destination: Address, via: u16) -> PyResult<()> {
+        let destination = Path { address: endpoint(&destination)?, via };
         py.detach(|| self.0.send(payload, destination)).map_err(python_error)
     }
 
     #[pyo3(signature = (public_key, psk, path, allowed_ips, *, initiate = false, keepalive_s = 0,
-        cipher = "chacha20poly1305"))]
+        cipher = "chacha20poly1305", via = 0, follow = true))]
     #[expect(clippy::too_many_arguments, reason = "the signature is the Python one")]
     fn add_peer(
         &self,
@@ -102,6 +111,8 @@ impl Engine {
         initiate: bool,
         keepalive_s: u32,
         cipher: &str,
+        via: u16,
+        follow: bool,
     ) -> PyResult<()> {
         if keepalive_s > MAX_KEEPALIVE_S {
             return Err(PyValueError::new_err(format!(
@@ -112,16 +123,18 @@ impl Engine {
             public_key: self::public_key(public_key)?,
             psk: secret("psk", psk)?,
             cipher: self::cipher(cipher)?,
-            path: endpoint(&path)?,
+            path: Path { address: endpoint(&path)?, via },
             allowed_ips: prefixes(&allowed_ips)?,
             keepalive: Duration::from_secs(keepalive_s.into()),
             initiate,
+            follow,
         };
         py.detach(|| self.0.add_peer(config)).map_err(python_error)
     }
 
-    fn set_path(&self, py: Python<'_>, public_key: &[u8], path: Address) -> PyResult<()> {
-        let (public_key, path) = (self::public_key(public_key)?, endpoint(&path)?);
+    #[pyo3(signature = (public_key, path, *, via = 0))]
+    fn set_path(&self, py: Python<'_>, public_key: &[u8], path: Address, via: u16) -> PyResult<()> {
+        let (public_key, path) = (self::public_key(public_key)?, Path { address: endpoint(&path)?, via });
         py.detach(|| self.0.set_path(public_key, path)).map_err(python_error)
     }
 

@@ -1,7 +1,8 @@
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
+use shadowmesh_core::Path;
 use shadowmesh_core::wireguard::PublicKey;
 use shadowmesh_io::Event;
 
@@ -11,14 +12,19 @@ use crate::arguments::{Address, address};
 pub(crate) struct ControlDatagram {
     #[pyo3(get)]
     payload: Py<PyBytes>,
-    source: SocketAddr,
+    source: Path,
 }
 
 #[pymethods]
 impl ControlDatagram {
     #[getter]
     fn source(&self) -> Address {
-        address(self.source)
+        address(self.source.address)
+    }
+
+    #[getter]
+    fn via(&self) -> u16 {
+        self.source.via
     }
 }
 
@@ -45,7 +51,7 @@ impl PeerHandshake {
 }
 
 #[pyclass(frozen, module = "shadowmesh._engine")]
-pub(crate) struct PeerRoamed(PublicKey, SocketAddr);
+pub(crate) struct PeerRoamed(PublicKey, Path);
 
 #[pymethods]
 impl PeerRoamed {
@@ -56,7 +62,12 @@ impl PeerRoamed {
 
     #[getter]
     fn source(&self) -> Address {
-        address(self.1)
+        address(self.1.address)
+    }
+
+    #[getter]
+    fn via(&self) -> u16 {
+        self.1.via
     }
 }
 

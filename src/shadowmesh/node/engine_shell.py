@@ -50,20 +50,19 @@ class EngineShell:
     def obey(self, order: EngineOrder) -> None:
         try:
             match order:
-                case Transmit(payload, destination):
-                    self._send(payload, destination)
-                case InstallPeer(wireguard_key, psk, path, allowed_ips, initiate, cipher):
-                    self._engine.add_peer(
-                        wireguard_key, psk, path.pair, allowed_ips, initiate=initiate, cipher=cipher.value
-                    )
-                case SetPath(wireguard_key, path):
-                    self._engine.set_path(wireguard_key, path.pair)
+                case Transmit():
+                    self._send(order)
+                case InstallPeer():
+                    self._install(order)
+                case SetPath(wireguard_key, path, via):
+                    self._engine.set_path(wireguard_key, path.pair, via=via)
                 case RemovePeer(wireguard_key):
                     self._engine.remove_peer(wireguard_key)
-                case OpenPorts(peer):
-                    self._feed(lambda mesh, now: mesh.ports_opened(peer, [], now))
-                case ClosePorts():
-                    pass
+                case OpenPorts(peer, count):
+                    ports = self._engine.open_ports(count)
+                    self._feed(lambda mesh, now: mesh.ports_opened(peer, ports, now))
+                case ClosePorts(ports):
+                    self._engine.close_ports(ports)
         except (EngineError, ValueError, KeyError) as error:
             _log.error("the packet engine refused %s: %s", type(order).__name__, error)
 
@@ -75,12 +74,24 @@ class EngineShell:
         self._loop.remove_reader(self._engine.wake_fd)
         self._engine.stop()
 
-    def _send(self, payload: bytes, destination: Endpoint) -> None:
+    def _install(self, peer: InstallPeer) -> None:
+        self._engine.add_peer(
+            peer.wireguard_key,
+            peer.psk,
+            peer.path.pair,
+            peer.allowed_ips,
+            initiate=peer.initiate,
+            cipher=peer.cipher.value,
+            via=peer.via,
+            follow=False,  # the mesh moves the path, when a probe has shown that it works both ways
+        )
+
+    def _send(self, datagram: Transmit) -> None:
         try:
-            self._engine.send(payload, destination.pair)
+            self._engine.send(datagram.payload, datagram.destination.pair, via=datagram.via)
         except EngineError as error:
             self.send_failures += 1
-            _log.debug("a datagram to %s was not sent: %s", destination, error)
+            _log.debug("a datagram to %s was not sent: %s", datagram.destination, error)
 
     def _drain(self) -> None:
         # What is left after one batch keeps the descriptor readable: the loop gets its turn in between.
@@ -90,8 +101,8 @@ class EngineShell:
     def _translate(self, event: Event) -> None:
         match event:
             case ControlDatagram():
-                payload, source = event.payload, Endpoint.of(*event.source)
-                self._feed(lambda mesh, now: mesh.receive_datagram(payload, source, now))
+                payload, source, via = event.payload, Endpoint.of(*event.source), event.via
+                self._feed(lambda mesh, now: mesh.receive_datagram(payload, source, now, via))
             case UnroutedPacket():
                 destination = ip_address(event.destination)
                 self._feed(lambda mesh, now: mesh.packet_unrouted(destination, now))

@@ -25,7 +25,8 @@ A_ADDRESS, B_ADDRESS = IPv6Address("fd00::a"), IPv6Address("fd00::b")
 async def test_a_datagram_of_one_engine_becomes_an_input_of_the_others_mesh() -> None:
     with _Side() as a, _Side() as b:
         a.shell.obey(Transmit(b"\x44probe", b.endpoint))
-        assert await b.next() == ("receive_datagram", (b"\x44probe", a.endpoint))
+        name, arguments = await b.next()
+        assert (name, arguments[:2]) == ("receive_datagram", (b"\x44probe", a.endpoint))
 
 
 async def test_installed_peers_shake_hands_and_both_meshes_are_told() -> None:

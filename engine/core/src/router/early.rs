@@ -1,10 +1,10 @@
 //! Initiations of peers that are not there yet: the other side may be told first that they are to be.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::drops::DropReason;
+use crate::path::Path;
 use crate::wireguard::{Initiation, PublicKey};
 
 /// As many handshakes as a node may be finishing at the same moment. Whoever knows our key can fill it with keys
@@ -19,7 +19,7 @@ pub(super) struct Early(VecDeque<Held>);
 #[derive(Debug)]
 struct Held {
     key: PublicKey,
-    source: SocketAddr,
+    source: Path,
     initiation: Box<Initiation>,
 }
 
@@ -34,7 +34,7 @@ impl Early {
     pub(super) fn push(
         &mut self,
         key: PublicKey,
-        source: SocketAddr,
+        source: Path,
         initiation: Box<Initiation>,
     ) -> Option<DropReason> {
         let known = self.0.iter().position(|held| held.key == key);
@@ -51,7 +51,7 @@ impl Early {
     }
 
     /// Where it came from, and the initiation.
-    pub(super) fn take(&mut self, key: &PublicKey) -> Option<(SocketAddr, Initiation)> {
+    pub(super) fn take(&mut self, key: &PublicKey) -> Option<(Path, Initiation)> {
         let at = self.0.iter().position(|held| held.key == *key)?;
         self.0.remove(at).map(|held| (held.source, *held.initiation))
     }

@@ -11,7 +11,7 @@ mod sending;
 mod unrouted;
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,6 +20,7 @@ use crate::allowed_ips::Prefix;
 use crate::drops::{DropReason, Drops};
 use crate::icmp;
 use crate::packet::IpHeader;
+use crate::path::Path;
 use crate::wireguard::{
     Cipher, Draw, HEADER_BYTES, Initiation, Interface, Open, Opened, PublicKey, Received, Seals, Secret,
     Sessions, sealed_bytes,
@@ -37,20 +38,21 @@ pub const MAX_PEERS: usize = 4_096;
 pub enum Output {
     Send {
         datagram: Vec<u8>,
-        destination: SocketAddr,
+        destination: Path,
     },
     /// A packet for the TUN device.
     Deliver(Vec<u8>),
     Unrouted(IpAddr),
     Handshake(PublicKey),
-    Roamed(PublicKey, SocketAddr),
+    /// Authentic datagrams of this peer come from there. It was followed, if it is to be.
+    Roamed(PublicKey, Path),
 }
 
 /// What to do with a packet from the TUN device.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Route {
     /// To be sealed and sent there.
-    To(SocketAddr, Seals),
+    To(Path, Seals),
     /// Cut it and give each packet to [`Router::hold`].
     Hold,
     Drop(DropReason),
@@ -61,10 +63,12 @@ pub struct PeerConfig {
     pub public_key: PublicKey,
     pub psk: Secret,
     pub cipher: Cipher,
-    pub path: SocketAddr,
+    pub path: Path,
     pub allowed_ips: Vec<Prefix>,
     pub keepalive: Duration,
     pub initiate: bool,
+    /// Whether its path moves to where its datagrams come from, as WireGuard does it; otherwise that is only told.
+    pub follow: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,7 +84,7 @@ pub enum RouterError {
 #[derive(Debug, Clone)]
 pub struct PeerSnapshot {
     pub public_key: PublicKey,
-    pub path: SocketAddr,
+    pub path: Path,
     pub tx_bytes: u64,
     pub rx_bytes: u64,
     pub tx_packets: u64,
@@ -155,7 +159,7 @@ impl Router {
         Ok(())
     }
 
-    pub fn set_path(&mut self, public_key: PublicKey, path: SocketAddr) -> Result<(), RouterError> {
+    pub fn set_path(&mut self, public_key: PublicKey, path: Path) -> Result<(), RouterError> {
         let slot = self.peers.find(&public_key).ok_or(RouterError::UnknownPeer)?;
         if let Some(peer) = self.peers.get_mut(slot) {
             peer.set_path(path);
@@ -188,7 +192,7 @@ impl Router {
     }
 
     /// Takes a WireGuard datagram. Handshakes are dealt with here; data is to be opened by the caller.
-    pub fn receive(&mut self, source: SocketAddr, datagram: &[u8], now: Instant) -> Option<Open> {
+    pub fn receive(&mut self, source: Path, datagram: &[u8], now: Instant) -> Option<Open> {
         match self.try_receive(source, datagram, now) {
             Ok(open) => open,
             Err(reason) => {
@@ -203,7 +207,7 @@ impl Router {
     pub fn accept(
         &mut self,
         opened: Opened,
-        source: SocketAddr,
+        source: Path,
         arena: &[u8],
         at: usize,
         now: Instant,
@@ -266,6 +270,7 @@ impl Router {
     fn replace_peer(&mut self, slot: Slot, config: &PeerConfig, now: Instant) {
         if let Some(peer) = self.peers.get_mut(slot) {
             peer.set_path(config.path);
+            peer.follow = config.follow;
             peer.sessions.replace_psk(config.psk.clone(), config.cipher, config.keepalive, now);
         }
     }
@@ -314,7 +319,7 @@ impl Router {
     fn answer(
         &mut self,
         slot: Slot,
-        source: SocketAddr,
+        source: Path,
         initiation: Initiation,
         now: Instant,
     ) -> Result<(), DropReason> {
@@ -348,11 +353,11 @@ impl Router {
 
     fn try_receive(
         &mut self,
-        source: SocketAddr,
+        source: Path,
         datagram: &[u8],
         now: Instant,
     ) -> Result<Option<Open>, DropReason> {
-        match self.interface.receive(source, datagram, now)? {
+        match self.interface.receive(source.address, datagram, now)? {
             Received::CookieReply(reply) => {
                 self.outputs.push_back(Output::Send { datagram: reply, destination: source });
             }
@@ -384,7 +389,7 @@ impl Router {
     fn try_accept(
         &mut self,
         opened: Opened,
-        source: SocketAddr,
+        source: Path,
         arena: &[u8],
         at: usize,
         now: Instant,
@@ -412,12 +417,11 @@ impl Router {
     }
 
     /// Something that only the peer can have sent: it may have moved, and a session may have begun.
-    fn heard_from(&mut self, slot: Slot, source: SocketAddr, now: Instant) {
+    fn heard_from(&mut self, slot: Slot, source: Path, now: Instant) {
         let Some(peer) = self.peers.get_mut(slot) else {
             return;
         };
-        if peer.path() != source {
-            peer.set_path(source);
+        if peer.path() != source && peer.is_news(source, now) {
             self.outputs.push_back(Output::Roamed(peer.public_key, source));
         }
         if !peer.sessions.take_new_handshake() {

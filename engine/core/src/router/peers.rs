@@ -1,16 +1,21 @@
 //! The peers, and by what each is found: its key, our indices towards it, the addresses it may use.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::sending::{Outgoing, Sending, Table};
 use super::{MAX_PEERS, PeerConfig, PeerSnapshot, RouterError};
 use crate::allowed_ips::{AllowedIps, MAX_PREFIXES, Prefix};
 use crate::drops::DropReason;
 use crate::hold::Hold;
+use crate::path::Path;
 use crate::wireguard::{Index, PublicKey, Sessions};
+
+/// While a peer that is not followed sends from elsewhere: often enough that its new path is found in a moment, and no
+/// event for every packet.
+const TELL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Where a peer stands in the table, for as long as it is there.
 pub(super) type Slot = usize;
@@ -18,7 +23,9 @@ pub(super) type Slot = usize;
 #[derive(Debug)]
 pub(super) struct Peer {
     pub(super) public_key: PublicKey,
-    path: SocketAddr,
+    path: Path,
+    pub(super) follow: bool,
+    told_at: Option<Instant>,
     pub(super) outgoing: Arc<Outgoing>,
     pub(super) sessions: Sessions,
     /// Packets that wait for a session.
@@ -35,6 +42,8 @@ impl Peer {
         Self {
             public_key: config.public_key,
             path: config.path,
+            follow: config.follow,
+            told_at: None,
             outgoing: Arc::new(Outgoing::new(config.path, Arc::clone(sessions.sending()))),
             sessions,
             waiting: Hold::default(),
@@ -45,13 +54,27 @@ impl Peer {
         }
     }
 
-    pub(super) fn path(&self) -> SocketAddr {
+    pub(super) fn path(&self) -> Path {
         self.path
     }
 
-    pub(super) fn set_path(&mut self, path: SocketAddr) {
+    pub(super) fn set_path(&mut self, path: Path) {
         self.path = path;
         self.outgoing.set_path(path);
+    }
+
+    /// Something authentic came from elsewhere. Follows it, or says whether that is to be told.
+    pub(super) fn is_news(&mut self, source: Path, now: Instant) -> bool {
+        if self.follow {
+            self.set_path(source);
+            return true;
+        }
+        let is_recent = |at: Instant| now.duration_since(at) < TELL_INTERVAL;
+        let is_news = !self.told_at.is_some_and(is_recent);
+        if is_news {
+            self.told_at = Some(now);
+        }
+        is_news
     }
 
     pub(super) fn snapshot(&self, now: Instant) -> PeerSnapshot {

@@ -1,7 +1,6 @@
 //! What the thread that sends needs of the router. It takes no lock: the table is replaced as a whole, what
 //! changes in a peer is replaced inside it.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -14,24 +13,25 @@ use super::peers::Slot;
 use crate::allowed_ips::AllowedIps;
 use crate::drops::DropReason;
 use crate::packet::{IpHeader, is_link_scoped};
+use crate::path::Path;
 use crate::wireguard::SendHalf;
 
 /// One peer.
 #[derive(Debug)]
 pub(super) struct Outgoing {
-    path: ArcSwap<SocketAddr>,
+    path: ArcSwap<Path>,
     half: Arc<SendHalf>,
     packets: AtomicU64,
     bytes: AtomicU64,
 }
 
 impl Outgoing {
-    pub(super) fn new(path: SocketAddr, half: Arc<SendHalf>) -> Self {
+    pub(super) fn new(path: Path, half: Arc<SendHalf>) -> Self {
         let (packets, bytes) = (AtomicU64::new(0), AtomicU64::new(0));
         Self { path: ArcSwap::from_pointee(path), half, packets, bytes }
     }
 
-    pub(super) fn set_path(&self, path: SocketAddr) {
+    pub(super) fn set_path(&self, path: Path) {
         self.path.store(Arc::new(path));
     }
 

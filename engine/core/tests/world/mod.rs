@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use shadowmesh_core::drops::{DropReason, Drops};
 use shadowmesh_core::packet::IpHeader;
 use shadowmesh_core::wireguard::{Cipher, Interface, PublicKey, Secret, sealed_bytes};
-use shadowmesh_core::{Output, PeerConfig, Route, Router, Sending};
+use shadowmesh_core::{Output, Path, PeerConfig, Route, Router, Sending};
 
 pub const REKEY_AFTER: Duration = Duration::from_secs(120);
 pub const MTU: usize = 1280;
@@ -74,10 +74,11 @@ impl Node {
             public_key: other.0,
             psk: Secret::new([psk; 32]),
             cipher,
-            path: other.1,
+            path: other.1.into(),
             allowed_ips: vec![format!("{}/32", other.2).parse().unwrap()],
             keepalive: Duration::ZERO,
             initiate,
+            follow: true,
         };
         self.router.add_peer(config, now).unwrap();
     }
@@ -144,7 +145,7 @@ impl World {
                     Output::Deliver(packet) => node.delivered.push(packet),
                     Output::Unrouted(address) => node.unrouted.push(address),
                     Output::Handshake(_) => node.handshakes += 1,
-                    Output::Roamed(_, source) => node.roamed.push(source),
+                    Output::Roamed(_, source) => node.roamed.push(source.address),
                 }
             }
         }
@@ -191,6 +192,7 @@ pub fn send_packet(
 }
 
 pub fn receive(to: &mut Node, source: SocketAddr, datagram: &[u8], now: Instant) {
+    let source = Path::from(source);
     let Some(open) = to.router.receive(source, datagram, now) else {
         return;
     };

@@ -37,25 +37,45 @@ impl Signal {
     }
 }
 
-/// Sleeps until `source` is readable, the signal is raised or the time is over.
-pub(crate) fn wait(
-    source: Option<&impl AsRawFd>,
-    signal: &Signal,
-    timeout: Option<Duration>,
-) -> io::Result<()> {
-    let entry = |fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
-    // poll ignores negative descriptors.
-    let mut entries = [entry(signal.0.as_raw_fd()), entry(source.map_or(-1, AsRawFd::as_raw_fd))];
-    let milliseconds = timeout.map_or(-1, |timeout| {
-        // Rounded up: waking before the deadline would spin.
-        timeout.as_micros().div_ceil(1000).min(i32::MAX as u128) as i32
-    });
-    // SAFETY: the array is valid for its length.
-    let ready = unsafe { libc::poll(entries.as_mut_ptr(), entries.len() as libc::nfds_t, milliseconds) };
-    match check(ready) {
-        Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
-        _ => Ok(()),
+/// Waits for a signal and for any of some sources, which must stay open as long as they are watched.
+pub(crate) struct Poller(Vec<libc::pollfd>);
+
+impl Poller {
+    pub(crate) fn new(signal: &Signal) -> Self {
+        Self(vec![entry(&signal.0)])
     }
+
+    /// These instead of the sources before.
+    pub(crate) fn watch<'a, S: AsRawFd + 'a>(&mut self, sources: impl IntoIterator<Item = &'a S>) {
+        self.0.truncate(1);
+        self.0.extend(sources.into_iter().map(entry));
+    }
+
+    /// Sleeps until a source is readable, the signal is raised or the time is over.
+    pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        let milliseconds = timeout.map_or(-1, |timeout| {
+            // Rounded up: waking before the deadline would spin.
+            timeout.as_micros().div_ceil(1000).min(i32::MAX as u128) as i32
+        });
+        // SAFETY: the vector is valid for its length.
+        let ready = unsafe { libc::poll(self.0.as_mut_ptr(), self.0.len() as libc::nfds_t, milliseconds) };
+        match check(ready) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                self.0.iter_mut().for_each(|entry| entry.revents = 0);
+                Ok(())
+            }
+            result => result.map(drop),
+        }
+    }
+
+    /// Whether the last wait found the source of this number readable, or broken.
+    pub(crate) fn is_ready(&self, number: usize) -> bool {
+        self.0.get(number + 1).is_some_and(|entry| entry.revents != 0)
+    }
+}
+
+fn entry(source: &impl AsRawFd) -> libc::pollfd {
+    libc::pollfd { fd: source.as_raw_fd(), events: libc::POLLIN, revents: 0 }
 }
 
 fn check(result: libc::c_int) -> io::Result<libc::c_int> {

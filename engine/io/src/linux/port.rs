@@ -216,7 +216,7 @@ impl Port {
 
     fn send_one_by_one(&self, buffer: &[u8], run: &Run) -> u64 {
         let datagrams = buffer[run.start..run.start + run.bytes].chunks(run.segment_bytes);
-        datagrams.filter(|datagram| self.send(datagram, run.destination).is_err()).count() as u64
+        datagrams.filter(|datagram| self.send(datagram, run.destination.address).is_err()).count() as u64
     }
 
     fn send_batch(&self, buffer: &[u8], runs: &[Run]) -> io::Result<usize> {
@@ -228,7 +228,7 @@ impl Port {
         let count = runs.len().min(SEND_BATCH);
         for (index, run) in runs[..count].iter().enumerate() {
             let bytes = &buffer[run.start..run.start + run.bytes];
-            addresses[index] = RawAddress::new(run.destination, self.is_dual_stack);
+            addresses[index] = RawAddress::new(run.destination.address, self.is_dual_stack);
             vectors[index] = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
             let header = &mut messages[index].msg_hdr;
             header.msg_name = ptr::from_mut(&mut addresses[index]).cast();
