@@ -1,10 +1,11 @@
 """One machine of the network."""
 
+import itertools
 import socket
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address
 from typing import IO, TypeVar
 
@@ -74,6 +75,25 @@ class Host:
         ]
         self.namespace.ip(lines)
         self.attachments[name] = attachment
+
+    def detach(self, interface: str) -> Attachment:
+        """Removes an interface with its cable, and returns what it was. Raises `LabError` if there is none."""
+        attachment = self._attachment(interface)
+        self.clear(interface)
+        self.namespace.ip([f"link del {interface}"])
+        return self.attachments.pop(interface)
+
+    def renumber(self, interface: str, addresses: tuple[Interface, ...]) -> Attachment:
+        """Replaces the addresses of an interface. Routes that needed the old ones are gone."""
+        attachment = replace(self._attachment(interface), addresses=addresses)
+        self.namespace.ip([f"address flush dev {interface} scope global"])
+        self.attach(attachment)
+        return attachment
+
+    def free_interface(self) -> str:
+        """The name that the next interface gets."""
+        names = (f"eth{number}" for number in itertools.count())
+        return next(name for name in names if name not in self.attachments)
 
     def run(
         self,

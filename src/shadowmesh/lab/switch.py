@@ -1,4 +1,4 @@
-"""The bridge that joins the hosts of one network, in a namespace of its own."""
+"""The bridge that joins hosts: those of one network, in a namespace of its own, or those behind one router."""
 
 import sys
 from pathlib import Path
@@ -25,10 +25,14 @@ class Switch:
         self._forwarders: dict[str, Process] = {}
 
     def create(self) -> None:
-        """Makes the bridge. It sends nothing of its own, so that counters show the hosts' frames alone."""
+        """Makes the namespace and the bridge. It sends nothing of its own: counters show the hosts' frames alone."""
         self._namespace.create()
         for setting in ("all", "default"):
             self._namespace.sysctl(f"ipv6/conf/{setting}/disable_ipv6", "1")
+        self.add_bridge()
+
+    def add_bridge(self) -> None:
+        """Makes the bridge in a namespace that is there already, such as a router's."""
         # Without snooping, multicast (neighbour discovery) reaches all ports at once.
         bridge = "link add br0 type bridge stp_state 0 forward_delay 0 mcast_snooping 0"
         self._namespace.ip([bridge, "link set br0 up"])
