@@ -19,7 +19,7 @@ def configuration(lan: Lan, identifier: uuid.UUID) -> str:
         "listening_ip": "br0",
         "http_port": HTTP_PORT,
         "enable_upnp": "yes",
-        "enable_pcp_pmp": "yes",
+        "enable_natpmp": "yes",
         "secure_mode": "yes",  # a host maps ports to itself alone
         "min_lifetime": 1,  # so that expiry can be waited for
         "max_lifetime": 86400,
@@ -40,5 +40,5 @@ def start(router: Host, lan: Lan) -> Process:
     path.write_text(configuration(lan, uuid.uuid4()))
     # -d: in the foreground, and it says what it does. Its pid file would be the same for all routers.
     process = router.start(["miniupnpd", "-d", "-f", str(path), "-P", str(path.with_suffix(".pid"))])
-    process.wait_for_output("listening on port", _START_S)
+    process.wait_for_output("PCP traffic on port", _START_S)
     return process
