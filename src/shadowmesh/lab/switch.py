@@ -50,8 +50,8 @@ class Switch:
         """Unplugs or plugs the cable: the host loses the carrier and keeps its addresses."""
         self._namespace.ip([f"link set {port} {'up' if plugged else 'down'}"])
 
-    def impair(self, port: str, impairment: Impairment) -> None:
-        """Impairs what comes in at the port, in user space, in place of what impaired it before."""
+    def impair(self, port: str, impairment: Impairment, *, both_ways: bool = False) -> None:
+        """Impairs what comes in at the port, or goes out too, in user space, in place of what impaired it before."""
         self.clear(port)
         near, far = port.replace("p", "x"), port.replace("p", "y")
         pair = f"link add {near} mtu {self._mtu} type veth peer name {far} mtu {self._mtu}"
@@ -60,7 +60,7 @@ class Switch:
             [
                 *(sys.executable, "-I", str(Path(forwarder.__file__))),
                 *(port, near, str(impairment.delay_ms / 1000), str(impairment.loss_percent / 100)),
-                str(impairment.rate_bps or 0),
+                *(str(impairment.rate_bps or 0), "2" if both_ways else "1"),
             ],
             name=f"forwarder-{port}",
         )

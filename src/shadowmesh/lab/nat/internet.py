@@ -46,7 +46,7 @@ class Internet:
         behind: Site | None = None,
         mapping_timeout_s: int = 120,
     ) -> Site:
-        """Makes a router `<name>-router` and hosts `<name>-1`, `<name>-2`, ... behind it.
+        """Makes a router `<name>-gw` and hosts `<name>-1`, `<name>-2`, ... behind it.
 
         `kind=None` is a site without IPv4. With `behind`, its uplink is a carrier's site (CGNAT). Raises `LabError`
         for what cannot be: see `Policy`; IPv6, or a routed IPv4 network, behind a carrier that has none.
@@ -87,7 +87,7 @@ class Internet:
         if behind is not None:
             _check_carrier(policy, behind)
         uplink: Uplink = behind or self
-        host = uplink.host(f"{name}-router")
+        host = uplink.host(f"{name}-gw")
         switch = lan_switch(host)
         return Site(self._network, uplink, Router(host, policy), lan, switch)
 

@@ -3,6 +3,7 @@
 It shares no code with what ShadowMesh itself does about NATs, nor with the rules of the lab: it is there to judge both.
 """
 
+import itertools
 import secrets
 import socket
 import time
@@ -38,7 +39,7 @@ class Observation:
     def port_deltas(self) -> tuple[int, ...]:
         """From each outside port to that of the next mapping."""
         ports = [port for _, port in self.seen]
-        return tuple(after - before for before, after in zip(ports, ports[1:], strict=False))
+        return tuple(after - before for before, after in itertools.pairwise(ports))
 
 
 def observe(opener: OpenSocket, address: str, observers: Observers) -> Observation | None:
