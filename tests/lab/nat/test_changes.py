@@ -199,6 +199,14 @@ def test_an_uplink_that_is_cut_carries_nothing_until_it_is_back(world: Place) ->
         assert talking.seen() == before
 
 
+def test_a_carrier_gives_what_it_has_and_nothing_else(world: Place) -> None:
+    carrier = world.internet.carrier("ipv4-only")
+    with pytest.raises(LabError, match="ipv4-only-gw has no IPv6 to give"):
+        world.internet.site("wants-ipv6", ipv6=Ipv6.FIREWALL, behind=carrier)
+    with pytest.raises(LabError, match="gives one address, not a network"):
+        world.internet.site("wants-network", NatKind.FIREWALL, behind=carrier)
+
+
 def test_leaving_removes_routers_and_what_runs_on_them() -> None:
     with place() as made:
         site = made.internet.site("gone", NatKind.UPNP)

@@ -13,7 +13,7 @@ from shadowmesh.lab.nat.theory import Dependence, Ports
 TABLE = "router"
 MAPPING_CHAINS = ("mapped_forward", "mapped_prerouting", "mapped_postrouting")  # filled by the port mapping server
 PORT_BLOCK = range(20000, 22048)  # 2,048 ports, a usual size of what a carrier gives to one subscriber
-SEQUENTIAL_PORTS = range(22400, 22400 + 8192)
+SEQUENTIAL_PORTS = range(22400, 22400 + 2048)  # more would not fit into one netlink message of an ordinary user
 
 _OUT = 'oifname "eth0" meta nfproto ipv4'
 _FILTERING = {
