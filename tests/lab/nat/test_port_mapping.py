@@ -75,6 +75,18 @@ def test_a_port_that_nobody_asked_for_stays_closed(world: Place, site: Site) -> 
         assert not reaches(world, inside, (str(site.outside), endpoint(inside)[1]))
 
 
+def test_after_a_roam_ports_are_mapped_at_the_new_address(world: Place) -> None:
+    moving = world.internet.site("moving", NatKind.UPNP)
+    host = moving.hosts[0]
+    with bound(host.socket, str(host.ipv4)) as inside:
+        port = endpoint(inside)[1]
+        before = map_port(host, moving, port)
+        moving.roam()
+        assert outside_address(host, moving) == str(moving.outside) != before[0]
+        assert not reaches(world, inside, before)
+        assert reaches(world, inside, map_port(host, moving, port))
+
+
 def reaches(world: Place, inside: socket.socket, target: Endpoint) -> bool:
     """Whether a host of the internet that was never sent to reaches the socket."""
     stranger = world.watchers[0]

@@ -44,18 +44,21 @@ class Internet:
         ipv6: Ipv6 = Ipv6.NONE,
         hairpin: bool = False,
         behind: Site | None = None,
+        lan: IPv4Network | None = None,
         mapping_timeout_s: int = 120,
+        input_filter: bool = True,
     ) -> Site:
         """Makes a router `<name>-gw` and hosts `<name>-1`, `<name>-2`, ... behind it.
 
-        `kind=None` is a site without IPv4. With `behind`, its uplink is a carrier's site (CGNAT). Raises `LabError`
-        for what cannot be: see `Policy`; IPv6, or a routed IPv4 network, behind a carrier that has none.
+        `kind=None` is a site without IPv4. With `behind`, its uplink is a carrier's site (CGNAT). `lan` is the
+        private network inside instead of the next free one: homes may have the same. Raises `LabError` for what
+        cannot be: see `Policy`; IPv6, or a routed IPv4 network, behind a carrier that has none.
         """
-        policy = Policy(kind, ipv6, hairpin, mapping_timeout_s=mapping_timeout_s)
-        lan = Lan(self._ipv4_of(kind), None if ipv6 is Ipv6.NONE else self._plan.ipv6())
-        site = self._make(name, policy, lan, behind)
+        policy = Policy(kind, ipv6, hairpin, mapping_timeout_s=mapping_timeout_s, input_filter=input_filter)
+        networks = Lan(lan or self._ipv4_of(kind), None if ipv6 is Ipv6.NONE else self._plan.ipv6())
+        site = self._make(name, policy, networks, behind)
         if kind is NatKind.UPNP:
-            port_mapping.start(site.router.host, lan)
+            port_mapping.start(site.router.host, networks)
         for number in range(1, hosts + 1):
             site.host(f"{name}-{number}")
         return site

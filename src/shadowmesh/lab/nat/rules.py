@@ -41,12 +41,13 @@ class Policy:
     hairpin: bool = False
     random_ports: bool = False  # endpoint-independent mappings do not keep the inside port
     mapping_timeout_s: int = 120
+    input_filter: bool = True  # drops what comes from outside for the router itself
 
     def __post_init__(self) -> None:
         if self.hairpin and self.kind not in (*_FILTERING, NatKind.PORT_RESTRICTED):
             raise LabError(f"{self.kind}: no hairpin, there are no mappings that outlast a destination")
         if self.random_ports and self.kind not in (*_FILTERING, NatKind.PORT_RESTRICTED):
-            raise LabError(f"{self.kind}: not a kind that keeps the inside port")
+            raise LabError(f"{self.kind}: which ports it gives cannot be changed")
         if not 1 <= self.mapping_timeout_s <= 86_400:
             raise LabError(f"mapping timeout of {self.mapping_timeout_s} s: want 1 to 86400")
         if self.kind is None and self.ipv6 is Ipv6.NONE:
@@ -71,7 +72,7 @@ def ruleset(policy: Policy, outside: IPv4Address | None) -> str:
         _chain("prerouting", "type nat hook prerouting priority dstnat;", _prerouting(policy)),
         _chain("postrouting", "type nat hook postrouting priority srcnat;", _postrouting(policy)),
         _chain("forward", "type filter hook forward priority filter; policy drop;", _forward(policy)),
-        _chain("input", "type filter hook input priority filter;", _input()),
+        _chain("input", "type filter hook input priority filter;", _input(policy)),
     ]
     body = "\n".join(parts)
     return f"table inet {TABLE}\ndelete table inet {TABLE}\ntable inet {TABLE} {{\n{body}\n}}\n"
@@ -134,8 +135,10 @@ def _forward(policy: Policy) -> list[str]:
     return [*rules, 'iifname "br0" accept', "ct status dnat accept"]
 
 
-def _input() -> list[str]:
-    # Without this a peer's early datagram to the router itself would hold the very tuple that our own needs.
+def _input(policy: Policy) -> list[str]:
+    # Without the filter a peer's early datagram makes an entry that holds the very tuple that a host's own needs.
+    if not policy.input_filter:
+        return []
     return ["icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept", 'iifname "eth0" drop']
 
 

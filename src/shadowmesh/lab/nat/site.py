@@ -32,7 +32,7 @@ class Uplink(Protocol):
 
 
 class Site:
-    """Made by `Internet.site`. The router's uplink is impaired and cut like that of any host: `site.router.host`."""
+    """Made by `Internet.site`. Its uplink is that of the host `router.host`: impair it both ways, cut it, mend it."""
 
     def __init__(self, network: Network, uplink: Uplink, router: Router, lan: Lan, switch: Switch) -> None:
         self._network = network

@@ -61,7 +61,7 @@ def method(a: Behaviour, b: Behaviour) -> Method:
         return Method.PLAIN
     if _reaches_and_hears(a, b) or _reaches_and_hears(b, a):
         return Method.SOURCE_LEARNING
-    if all(_stable(side) or side.ports == Ports.SEQUENTIAL for side in (a, b)):
+    if all(_stable(side) or side.ports < Ports.RANDOM for side in (a, b)):
         return Method.PREDICTION
     # Two hard sides would have to try each other's ports at once: 2^16 mappings each for an even chance.
     return Method.BIRTHDAY if _stable(a) or _stable(b) else Method.NEVER

@@ -38,7 +38,7 @@ def test_a_router_without_mappings_has_nothing_to_rebind(kind: NatKind | None) -
 
 
 def test_a_router_that_maps_ports_on_request_is_not_rebound() -> None:
-    with pytest.raises(LabError, match="not a kind that keeps the inside port"):
+    with pytest.raises(LabError, match="which ports it gives cannot be changed"):
         router(Policy(NatKind.UPNP))[0].rebind()
 
 

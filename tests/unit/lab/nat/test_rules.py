@@ -23,6 +23,10 @@ def test_only_a_router_that_translates_masquerades(kind: NatKind) -> None:
     assert ("masquerade" in ruleset(Policy(kind), OUTSIDE)) == kind.translates
 
 
+def test_a_router_without_an_input_filter_takes_what_comes() -> None:
+    assert 'iifname "eth0" drop' not in ruleset(Policy(NatKind.PORT_RESTRICTED, input_filter=False), OUTSIDE)
+
+
 def test_ipv6_is_let_in_only_where_it_is_open() -> None:
     accept = "meta nfproto ipv6 accept"
     assert accept in ruleset(Policy(NatKind.SYMMETRIC, Ipv6.OPEN), OUTSIDE)
@@ -47,8 +51,8 @@ def test_what_needs_recorded_mappings_makes_a_plain_router_a_strict_one() -> Non
     [
         (NatKind.SYMMETRIC, True, False, 120, "no hairpin"),
         (None, True, False, 120, "no hairpin"),
-        (NatKind.SYMMETRIC, False, True, 120, "not a kind that keeps the inside port"),
-        (NatKind.UPNP, False, True, 120, "not a kind that keeps the inside port"),
+        (NatKind.SYMMETRIC, False, True, 120, "which ports it gives cannot be changed"),
+        (NatKind.UPNP, False, True, 120, "which ports it gives cannot be changed"),
         (NatKind.FULL_CONE, False, False, 0, "mapping timeout of 0 s"),
         (None, False, False, 120, "IPv4, IPv6 or both"),
     ],
