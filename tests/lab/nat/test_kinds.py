@@ -41,36 +41,39 @@ class Found:
 @pytest.fixture(scope="module")
 def found() -> Iterator[Found]:
     with place() as world:
-        sites = make_sites(world)
+        sites, sites6 = make_sites(world), make_ipv6_sites(world)
         observed = at_once(lambda site: world.observe(site.hosts[0]), list(sites.values()))
-        turned = at_once(world.hairpins, list(sites.values()))
-        observed6 = at_once(lambda site: world.observe6(site.hosts[0]), six := make_ipv6_sites(world))
-        names6 = [site.router.host.name.removesuffix("-gw") for site in six]
+        observed6 = at_once(lambda site: world.observe6(site.hosts[0]), list(sites6.values()))
+        couples = {name: site for name, site in sites.items() if len(site.hosts) > 1}
+        turned = at_once(world.hairpins, list(couples.values()))
         yield Found(
-            dict(zip([*sites, *names6], [*observed, *observed6], strict=True)), dict(zip(sites, turned, strict=True))
+            dict(zip([*sites, *sites6], [*observed, *observed6], strict=True)),
+            dict(zip(couples, turned, strict=True)),
         )
 
 
 def make_sites(world: Place) -> dict[str, Site]:
-    sites = {label(kind): world.internet.site(label(kind), kind, hosts=2) for kind in NatKind}
+    """Two hosts where hairpin is to be tried."""
+    sites = {label(kind): world.internet.site(label(kind), kind, hosts=1 + (kind in HAIRPINNING)) for kind in NatKind}
     for kind in HAIRPINNING:
         name = f"{label(kind)}-turn"
         sites[name] = world.internet.site(name, kind, hosts=2, hairpin=True)
     for kind in CARRIERS:
         carrier = world.internet.carrier(f"{label(kind)}-grade", kind)
-        sites[f"behind-{label(kind)}"] = world.internet.site(f"behind-{label(kind)}", behind=carrier, hosts=2)
+        sites[f"behind-{label(kind)}"] = world.internet.site(f"behind-{label(kind)}", behind=carrier)
     return sites
 
 
-def make_ipv6_sites(world: Place) -> list[Site]:
-    carrier = world.internet.carrier("carrier6", ipv6=True)
-    return [
-        world.internet.site("firewall6", NatKind.SYMMETRIC, ipv6=Ipv6.FIREWALL),
-        world.internet.site("open6", NatKind.SYMMETRIC, ipv6=Ipv6.OPEN),
-        world.internet.site("only6", None, ipv6=Ipv6.FIREWALL),
-        world.internet.site("blocked6", NatKind.UDP_BLOCKED, ipv6=Ipv6.FIREWALL),
-        world.internet.site("behind6", ipv6=Ipv6.FIREWALL, behind=carrier),
-    ]
+def make_ipv6_sites(world: Place) -> dict[str, Site]:
+    made = world.internet
+    carrier = made.carrier("carrier6", ipv6=True)
+    return {
+        "firewall6": made.site("firewall6", NatKind.SYMMETRIC, ipv6=Ipv6.FIREWALL),
+        "open6": made.site("open6", NatKind.SYMMETRIC, ipv6=Ipv6.OPEN),
+        "only6": made.site("only6", None, ipv6=Ipv6.FIREWALL),
+        "blocked6": made.site("blocked6", NatKind.UDP_BLOCKED, ipv6=Ipv6.FIREWALL),
+        "behind6": made.site("behind6", ipv6=Ipv6.FIREWALL, behind=carrier),
+    }
 
 
 @pytest.mark.parametrize("kind", [kind for kind in NatKind if kind.behaviour.udp])
