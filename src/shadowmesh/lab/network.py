@@ -144,6 +144,11 @@ class Network:
             _learn(other, neighbour.interface, [attachment])
         _learn(host, attachment.interface, [neighbour for _, neighbour in neighbours])
 
+    def next_mac(self) -> str:
+        """A link-layer address that no other interface of the network has."""
+        number = next(self._macs)
+        return f"02:00:00:00:{number >> 8:02x}:{number & 0xFF:02x}"  # 02: locally administered
+
     def link(self, near: Host, far: Host, *, mtu: int | None = None) -> Link:
         """Joins two hosts by a veth pair without the switch, with a /30 and a /64 of its own. `mtu` in bytes."""
         self._open_switch()
@@ -198,11 +203,6 @@ class Network:
 
     def _end(self, host: Host, addresses: tuple[Interface, ...]) -> Attachment:
         return Attachment(host.free_interface(), self.next_mac(), addresses)
-
-    def next_mac(self) -> str:
-        """A link-layer address that no other interface of the network has."""
-        number = next(self._macs)
-        return f"02:00:00:00:{number >> 8:02x}:{number & 0xFF:02x}"  # 02: locally administered
 
     def _namespace(self, name: str) -> Namespace:
         namespace = Namespace(f"{self._lab}-{name}", self._lab, self._logs)
