@@ -32,6 +32,10 @@ BLOCKED = Behaviour(udp=False)
         (RANDOM, RANDOM, Method.NEVER),
         (RANDOM, SEQUENTIAL, Method.NEVER),
         (CONE, BLOCKED, Method.NEVER),
+        # Neither's announced endpoint has sent to the other; then, one lets in everybody there.
+        (Behaviour(APD, AD, Ports.RANDOM), Behaviour(APD, AD, Ports.RANDOM), Method.NEVER),
+        (Behaviour(APD, EI, Ports.RANDOM), Behaviour(APD, AD, Ports.RANDOM), Method.SOURCE_LEARNING),
+        (Behaviour(APD, EI, Ports.RANDOM), RANDOM, Method.NEVER),
     ],
 )
 def test_a_pair_needs_the_method_that_its_behaviours_leave(a: Behaviour, b: Behaviour, needed: Method) -> None:
