@@ -78,17 +78,19 @@ def _stable(side: Behaviour) -> bool:
 
 
 def _reaches_and_hears(sender: Behaviour, receiver: Behaviour) -> bool:
-    """Whether a datagram to the receiver's announced endpoint arrives, and the answer to its source too."""
-    return _arrives(sender, receiver) and _answer_arrives(sender, receiver)
+    """Whether a datagram to the receiver's announced endpoint arrives, and the answer to its source too.
+
+    Of a pair that is not stable on both sides.
+    """
+    return _lets_in_unannounced(receiver) and _answer_arrives(sender, receiver)
 
 
-def _arrives(sender: Behaviour, receiver: Behaviour) -> bool:
-    if receiver.filtering == Dependence.ENDPOINT_INDEPENDENT:
-        return True
-    # The filter of the announced endpoint knows whom the receiver sent to from there: the sender's address for
-    # certain, its port only if the sender's announced endpoint is the one that it sends from.
-    knows_port = receiver.filtering == Dependence.ADDRESS_DEPENDENT or _stable(sender)
-    return _stable(receiver) and knows_port
+def _lets_in_unannounced(receiver: Behaviour) -> bool:
+    # From its announced endpoint it has sent to the sender's address, if it is stable; but not to the port that the
+    # sender now uses. That would be known only of a stable sender.
+    if receiver.filtering == Dependence.ADDRESS_DEPENDENT:
+        return _stable(receiver)
+    return receiver.filtering == Dependence.ENDPOINT_INDEPENDENT
 
 
 def _answer_arrives(sender: Behaviour, receiver: Behaviour) -> bool:
