@@ -1,4 +1,4 @@
-"""NAT-PMP (RFC 6886) for UDP: what a client sends and a gateway answers, 2 to 16 bytes. Section numbers are the RFC's."""
+"""NAT-PMP (RFC 6886) for UDP: what a client sends and a gateway answers. Section numbers are those of the RFC."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class MapResponse:
 
 @dataclass(frozen=True, slots=True)
 class ErrorResponse:
-    """A result other than success. 8 bytes; some gateways send the whole length of the opcode, the rest without meaning."""
+    """A result other than success. 8 bytes, or as long as a success, the rest without meaning."""
 
     opcode: int  # of the request, 0 to 127: a gateway names those that it does not know too
     result: int  # a ResultCode, or one that was defined later

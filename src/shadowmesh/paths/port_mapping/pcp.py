@@ -101,7 +101,7 @@ class MapResponse:
 
 @dataclass(frozen=True, slots=True)
 class AnnounceResponse:
-    """The server is there, and how long it has kept its mappings. 24 bytes, section 14.1; mostly unasked, by multicast."""
+    """How long the server has kept its mappings. 24 bytes, section 14.1; mostly unasked, by multicast."""
 
     epoch_s: int
 
@@ -111,7 +111,7 @@ class AnnounceResponse:
 
 @dataclass(frozen=True, slots=True)
 class ErrorResponse:
-    """A result other than success. The nonce tells which mapping was refused; None where the server sent only a header."""
+    """A result other than success. The nonce tells what was refused; None where the server sent only a header."""
 
     opcode: int
     result: int  # a ResultCode, or one that was defined later

@@ -34,7 +34,7 @@ class Tries:
 
 
 def renewal_at(granted_at: float, lifetime_s: float, unanswered: int, entropy: Entropy) -> float | None:
-    """RFC 6887 §11.2.1: after half of the lifetime, then of each rest, while `unanswered` came before; None: no more."""
+    """RFC 6887 §11.2.1: after half of the lifetime, then of each rest; `unanswered` came before. None: no more."""
     left_s = lifetime_s / 2.0 ** (unanswered + 1)
     if left_s < MIN_INTERVAL_S:
         return None
