@@ -57,7 +57,7 @@ def parse_route(table: str) -> list[DefaultRoute]:
 
 
 def parse_ipv6_route(table: str) -> list[DefaultRoute]:
-    """/proc/net/ipv6_route: two prefixes with lengths, gateway, metric, two counters, flags, name; all but it in hex."""
+    """/proc/net/ipv6_route: two prefixes with lengths, gateway, metric, two counters, flags (all in hex), name."""
     routes = []
     for line in table.splitlines():
         fields = line.split()

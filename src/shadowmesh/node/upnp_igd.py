@@ -131,10 +131,10 @@ def _is_at(url: str, gateway: Gateway) -> bool:
         return False
 
 
+# Not AddAnyPortMapping: miniupnpd 2.3.1 describes its answer by another name than the one that it sends.
 async def _add(service: UpnpService, request: UpnpAdd) -> UpnpAdded:
     outside = (await service.action("GetExternalIPAddress").async_call())["NewExternalIPAddress"]
-    has_any = service.has_action("AddAnyPortMapping")
-    answer = await service.action("AddAnyPortMapping" if has_any else "AddPortMapping").async_call(
+    await service.action("AddPortMapping").async_call(
         NewRemoteHost="",
         NewExternalPort=request.external_port,
         NewProtocol="UDP",
@@ -144,8 +144,7 @@ async def _add(service: UpnpService, request: UpnpAdd) -> UpnpAdded:
         NewPortMappingDescription=DESCRIPTION,
         NewLeaseDuration=request.lease_s,
     )
-    port = answer["NewReservedPort"] if has_any else request.external_port
-    return UpnpAdded(request, Endpoint(_address(outside), port))
+    return UpnpAdded(request, Endpoint(_address(outside), request.external_port))
 
 
 async def _delete(service: UpnpService, request: UpnpDelete) -> UpnpDeleted:

@@ -18,7 +18,7 @@ class UpnpErrorCode(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class UpnpAdd:
-    """AddAnyPortMapping where the device has it, else AddPortMapping. Each is answered by UpnpAdded or UpnpFailed."""
+    """AddPortMapping for UDP. Answered by UpnpAdded or UpnpFailed."""
 
     serial: int  # tells the answers apart
     internal: Endpoint
