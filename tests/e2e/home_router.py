@@ -89,11 +89,15 @@ class Home:
         configuration.write_text("\n".join([*(f"{name}={value}" for name, value in chosen.items()), *rules, ""]))
         command = ["miniupnpd", "-d", "-f", str(configuration), "-P", str(self.directory / "miniupnpd.pid")]
         self.daemon = self.router.start(command)
-        self.daemon.wait_for_output("Listening for", _START_S)
+        listening = "HTTP listening" if chosen["enable_natpmp"] == "no" else "NAT-PMP/PCP traffic on port"
+        self.daemon.wait_for_output(listening, _START_S)
 
-    def stop_miniupnpd(self) -> None:
+    def restart_miniupnpd(self) -> None:
+        """As a reboot does: the port of its UPnP server is another one too."""
         assert self.daemon is not None
         self.daemon.stop()
+        self.start_miniupnpd()
+        assert self.mappings() == ""
 
     def mappings(self) -> str:
         """The rules by which the router lets packets in."""

@@ -23,6 +23,8 @@ async def main(port: int, lifetime_s: int, protocols: list[MappingProtocol]) -> 
     loop.add_signal_handler(signal.SIGTERM, ending.set)
     loop.add_signal_handler(signal.SIGUSR1, shell.network_changed)
     shell.start()
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
     seen: list[MappingStatus] = []
     while not ending.is_set():
         if shell.statuses != seen:

@@ -19,8 +19,10 @@ class EpochClock:
         if last is None:
             return True
         server_s, client_s = epoch_s - last[0], now - last[1]
-        if server_s < 0:
-            return server_s >= -_REORDERED_S
-        return client_s + _LATENCY_S >= server_s * (1 - 1 / _DRIFT) and server_s + _LATENCY_S >= client_s * (
-            1 - 1 / _DRIFT
-        )
+        if server_s < -_REORDERED_S:
+            return False
+        return not (_is_behind(client_s, server_s) or _is_behind(server_s, client_s))
+
+
+def _is_behind(one_s: float, other_s: float) -> bool:
+    return one_s + _LATENCY_S < other_s - other_s / _DRIFT
