@@ -62,7 +62,10 @@ class _Mapping:
 
 
 class PortMapper:
-    """One gateway, one mapping. After each call: drain `poll()`, then read `next_timeout()`."""
+    """One gateway, one mapping. After each call: drain `poll()`, then read `next_timeout()`.
+
+    Raises ValueError when none of the protocols suits the gateway.
+    """
 
     def __init__(
         self,
@@ -78,6 +81,8 @@ class PortMapper:
         self._entropy = entropy
         self._lifetime_s = lifetime_s
         self._clients = _clients(gateway, port, entropy, protocols)
+        if not self._clients:
+            raise ValueError(f"no protocol of {protocols} for the gateway {gateway.address}")
         self._index = 0
         self._phase = _Phase.IDLE
         self._tries: Tries | None = None  # while asking and releasing
@@ -233,7 +238,7 @@ class PortMapper:
 
     def _pause(self, now: float) -> None:
         self._phase = _Phase.PAUSED
-        self._failure = "; ".join(self._refusals) or "no protocol for this gateway"
+        self._failure = "; ".join(self._refusals)
         self._retry_at = now + self._pause_s * jitter(self._entropy, 0.9, 1.1)
         self._pause_s = min(2 * self._pause_s, MAX_PAUSE_S)
         self._report()

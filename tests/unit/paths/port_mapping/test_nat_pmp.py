@@ -19,9 +19,9 @@ from shadowmesh.paths.port_mapping.nat_pmp import (
 from shadowmesh.wire.errors import DecodeError
 
 FROM_MINIUPNPD = [
-    ("00800000000000010b120001", AddressResponse(1, IPv4Address("11.18.0.1"))),
-    ("0081000000000001a2a9a2a900000e10", MapResponse(1, 41641, 41641, 3600)),
-    ("0081000000000004a2a9000000000000", MapResponse(4, 41641, 0, 0)),
+    ("00800000000000000b120001", AddressResponse(0, IPv4Address("11.18.0.1"))),
+    ("0081000000000000a2a9a2a900000e10", MapResponse(0, 41641, 41641, 3600)),
+    ("0081000000000002a2a9000000000000", MapResponse(2, 41641, 0, 0)),
 ]
 UINT16, UINT32, PORTS = st.integers(0, 2**16 - 1), st.integers(0, 2**32 - 1), st.integers(1, 2**16 - 1)
 REQUESTS = st.builds(AddressRequest) | st.builds(MapRequest, PORTS, UINT16, UINT32)
