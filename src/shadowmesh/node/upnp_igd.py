@@ -119,11 +119,12 @@ def _receive(sock: socket.socket, gateway: Gateway, found: asyncio.Future[str]) 
         response = SearchResponse.decode(data)
     except (OSError, DecodeError):
         return
-    if response.target in GATEWAY_TYPES and _is_at(response.location, gateway) and not found.done():
+    if response.target in GATEWAY_TYPES and is_at(response.location, gateway) and not found.done():
         found.set_result(response.location)
 
 
-def _is_at(url: str, gateway: Gateway) -> bool:
+def is_at(url: str, gateway: Gateway) -> bool:
+    """Whether it names the gateway by its address, over HTTP."""
     try:
         parts = urlsplit(url)
         return parts.scheme == "http" and parts.hostname == str(gateway.address)
@@ -166,7 +167,7 @@ class _Requester(UpnpRequester):
         self._gateway = gateway
 
     async def async_http_request(self, http_request: HttpRequest) -> HttpResponse:
-        if not _is_at(http_request.url, self._gateway):
+        if not is_at(http_request.url, self._gateway):
             raise UpnpConnectionError("a URL that is not the gateway's")
         timeout = aiohttp.ClientTimeout(total=REQUEST_S)
         try:
