@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import socket
 import uuid
 from dataclasses import dataclass
 from ipaddress import IPv4Address
@@ -39,7 +41,7 @@ _START_S = 10.0
 
 @dataclass(slots=True)
 class Home:
-    """Hosts have 192.168.7.11, .12, ... and fd00:7::11, ...; the router is .1 and its outside address is `outside`."""
+    """Hosts have 192.168.7.11, .12, ... and 2001:db8:7::11, ...; the router is .1 and ::1, outside it is `outside`."""
 
     network: Network
     router: Host
@@ -52,7 +54,7 @@ class Home:
     def outside(self) -> IPv4Address:
         return self.router.ipv4
 
-    def host(self, name: str) -> Host:
+    def host(self, name: str, *, ipv6: bool = False) -> Host:
         host = self.network.host(name, on_switch=False)
         link = self.network.link(self.router, host)
         self.hosts += 1
@@ -69,7 +71,18 @@ class Home:
                 "route add default via 192.168.7.1",
             ]
         )
+        if ipv6:
+            self._give_ipv6(host, link.far.interface, number)
         return host
+
+    def _give_ipv6(self, host: Host, interface: str, number: int) -> None:
+        """As a router advertisement does: the way out is the router's link-local address."""
+        self.router.namespace.sysctl("ipv6/conf/all/forwarding", "1")
+        (bridge,) = json.loads(self.router.namespace.ip_json("address", "show", "lan0"))
+        link_local = next(each["local"] for each in bridge["addr_info"] if each["local"].startswith("fe80"))
+        address = f"address add 2001:db8:7::{number}/64 dev {interface} nodad"
+        host.namespace.ip([address, f"route add default via {link_local} dev {interface}"])
+        self.internet.namespace.ip([f"route replace 2001:db8:7::/64 via {self.router.ipv6}"])
 
     def start_miniupnpd(self, **settings: str) -> None:
         """Each start forgets all mappings: the chains are made anew, as after a reboot."""
@@ -106,8 +119,10 @@ class Home:
 
     def packet_gets_in(self, host: Host, port: int, external: Endpoint) -> bool:
         """Whether a datagram from a port of the internet that nobody has sent to reaches the UDP port of the host."""
-        with host.socket() as inside, self.internet.socket() as outside:
-            inside.bind(("0.0.0.0", port))
+        is_ipv4 = external.address.version == 4
+        family = socket.AF_INET if is_ipv4 else socket.AF_INET6
+        with host.socket(family) as inside, self.internet.socket(family) as outside:
+            inside.bind(("0.0.0.0" if is_ipv4 else "::", port))
             inside.settimeout(1.0)
             outside.sendto(b"unsolicited", external.pair)
             try:
@@ -124,6 +139,7 @@ def make_home(network: Network, directory: Path) -> Home:
         [
             "link add lan0 type bridge mcast_snooping 0 forward_delay 0",
             "address add 192.168.7.1/24 dev lan0",
+            "address add 2001:db8:7::1/64 dev lan0 nodad",
             "link set lan0 up",
         ]
     )

@@ -50,6 +50,19 @@ def test_a_mapping_lets_strangers_in_until_the_node_ends(home: Home, protocol: s
     assert not home.packet_gets_in(alice, PORT, external)
 
 
+def test_an_ipv6_firewall_is_opened_until_the_node_ends(home: Home) -> None:
+    home.start_miniupnpd()
+    alice = home.host("alice", ipv6=True)
+    external = Endpoint.of("2001:db8:7::11", PORT)
+    assert not home.packet_gets_in(alice, PORT, external)
+    mapper = start(alice, *ALL)
+    found = {mapper.until_state("MAPPED")["external"] for _ in range(2)}
+    assert found == {str(external), str(Endpoint(home.outside, PORT))}
+    assert home.packet_gets_in(alice, PORT, external)
+    assert mapper.end() == 0
+    assert not home.packet_gets_in(alice, PORT, external)
+
+
 def test_pcp_comes_first(home: Home) -> None:
     home.start_miniupnpd()
     assert start(home.host("alice"), *ALL).until_state("MAPPED")["protocol"] == "PCP"

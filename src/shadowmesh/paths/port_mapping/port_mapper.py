@@ -106,7 +106,8 @@ class PortMapper:
             state = MappingState.FAILED if self._failure else MappingState.SEARCHING
             return MappingStatus(self._gateway, state, reason=self._failure)
         external = self._mapping.external
-        reason = why_unreachable(external.address, self._reflexive)
+        has_nat = external.address != self._gateway.local  # a firewall alone is opened, as with IPv6
+        reason = why_unreachable(external.address, self._reflexive if has_nat else ())
         state = MappingState.DOUBLE_NAT if reason else MappingState.MAPPED
         protocol = self._client.PROTOCOL
         return MappingStatus(self._gateway, state, protocol, external, self._mapping.expires_at, reason)

@@ -248,6 +248,19 @@ def test_a_nat_behind_the_router_is_told_with_the_reason(outside: str, reflexive
     assert status.usable is None
 
 
+def test_a_firewall_that_is_opened_is_no_nat() -> None:
+    gateway = Gateway(IPv6Address("fe80::1"), IPv6Address("2001:db8::7"))
+    mapper = PortMapper(gateway, PORT, entropy=SeededEntropy(1))
+    mapper.set_reflexive([IPv6Address("2001:db8::1234")])  # our temporary address, by another way
+    mapper.start(0.0)
+    sent = mapper.poll()
+    assert isinstance(sent, Transmit)
+    nonce = pcp.MapRequest.decode(sent.payload).nonce
+    answer = pcp.MapResponse(nonce, PORT, PORT, gateway.local, LIFETIME_S, 0)
+    mapper.receive_datagram(answer.encode(), Endpoint(gateway.address, 5351), 0.0)
+    assert mapper.status.usable == Endpoint(gateway.local, PORT)
+
+
 def test_a_reflexive_address_that_is_learnt_later_changes_the_judgement() -> None:
     world = World().start()
     world.mapper.set_reflexive([IPv4Address("11.19.0.1")])
