@@ -118,7 +118,7 @@ def port_mapping_messages() -> None:
     write("nat_pmp_response", [response.encode() for response in nat_pmp_responses])
     request = pcp.MapRequest(inside, nonce, 41641, 41641, outside, 3600).encode()
     option = bytes.fromhex("8000000361626300")
-    write("pcp_request", [request, request + option])
+    write("pcp_request", [request])
     pcp_responses: list[pcp.Response] = [
         pcp.MapResponse(nonce, 41641, 41642, outside, 3600, 7),
         pcp.AnnounceResponse(7),

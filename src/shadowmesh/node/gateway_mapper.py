@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 _ALL_HOSTS = IPv4Address("224.0.0.1")
 _ALL_NODES = IPv6Address("ff02::1")
-_BATCH = 16  # datagrams read before others have their turn
 _log = logging.getLogger(__name__)
 
 
@@ -138,8 +137,7 @@ class GatewayMapper:
 
     def _readable(self, sock: socket.socket, receive: Callable[[socket.socket], None]) -> None:
         try:
-            for _ in range(_BATCH):
-                receive(sock)
+            receive(sock)
         except BlockingIOError:
             pass
         except ConnectionRefusedError:

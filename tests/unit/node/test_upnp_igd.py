@@ -141,7 +141,8 @@ async def test_after_a_failure_the_device_is_searched_again(monkeypatch: pytest.
         assert isinstance(await gateway.carry_out(ADD), UpnpAdded)
 
 
-async def test_a_network_without_a_device_is_searched_in_vain() -> None:
+async def test_a_network_without_a_device_is_searched_in_vain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upnp_igd, "SEARCH_S", 0.1)
     assert await search(GATEWAY) is None
 
 

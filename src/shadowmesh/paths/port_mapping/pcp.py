@@ -1,6 +1,6 @@
 """PCP (RFC 6887), the opcodes MAP (for UDP) and ANNOUNCE. Section numbers are the RFC's.
 
-Options are none of ours: in what is received they are checked for form, and skipped when the sender allows it.
+We send no options. In a response they are checked for form and skipped.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ _REQUEST_HEAD = struct.Struct("!BB2xI16s")
 _RESPONSE_HEAD = struct.Struct("!BBxBII12x")
 _MAP = struct.Struct("!12sB3xHH16s")
 _OPTION = struct.Struct("!BxH")
-_FIRST_OPTIONAL = 128  # section 7.3: options from here on may be skipped by who does not know them
 
 Address = IPv4Address | IPv6Address
 
@@ -72,12 +71,12 @@ class MapRequest:
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """Raises DecodeError, also for another protocol than UDP and for an option that must be understood."""
-        _check_length(data, cls.SIZE)
+        """Raises DecodeError, also for another protocol than UDP and for options."""
+        if len(data) != cls.SIZE:
+            raise DecodeError(f"PCP MAP request: {len(data)} bytes, want {cls.SIZE}")
         version, opcode, lifetime_s, client = _REQUEST_HEAD.unpack_from(data)
         if version != VERSION or opcode != Opcode.MAP:
             raise DecodeError("PCP: not a MAP request of version 2")
-        _check_options(data, cls.SIZE, mandatory_allowed=False)
         return cls(_address(client), *_decode_map(data, _REQUEST_HEAD.size), lifetime_s)
 
 
@@ -120,9 +119,9 @@ class ErrorResponse:
     nonce: bytes | None = None
 
     def encode(self) -> bytes:
-        """The ports and address that would follow the nonce are zero, but for an internal port of 1."""
+        """Ports and address behind the nonce are zero: nobody reads them."""
         head = _response_head(self.opcode, self.result, self.lifetime_s, self.epoch_s)
-        return head if self.nonce is None else head + _encode_map(self.nonce, 1, 0, IPv4Address(0))
+        return head if self.nonce is None else head + _encode_map(self.nonce, 0, 0, IPv4Address(0))
 
 
 Response = MapResponse | AnnounceResponse | ErrorResponse
@@ -140,12 +139,12 @@ def decode_response(data: bytes) -> Response:
         nonce = data[_RESPONSE_HEAD.size :][:NONCE_BYTES] if has_nonce else None
         return ErrorResponse(opcode, result, lifetime_s, epoch_s, nonce)
     if opcode == Opcode.ANNOUNCE:
-        _check_options(data, _RESPONSE_HEAD.size, mandatory_allowed=True)
+        _check_options(data, _RESPONSE_HEAD.size)
         return AnnounceResponse(epoch_s)
     if opcode != Opcode.MAP:
         raise DecodeError("PCP: a response to another opcode than MAP and ANNOUNCE")
     _check_length(data, MapResponse.SIZE)
-    _check_options(data, MapResponse.SIZE, mandatory_allowed=True)
+    _check_options(data, MapResponse.SIZE)
     return MapResponse(*_decode_map(data, _RESPONSE_HEAD.size), lifetime_s, epoch_s)
 
 
@@ -158,12 +157,10 @@ def _check_length(data: bytes, at_least: int) -> None:
         raise DecodeError(f"PCP: {len(data)} bytes; multiples of 4 from {at_least} to {MAX_MESSAGE_BYTES} allowed")
 
 
-def _check_options(data: bytes, offset: int, *, mandatory_allowed: bool) -> None:
-    """Section 7.3. A response names no option that was not asked for, whatever its number: there all are skipped."""
+def _check_options(data: bytes, offset: int) -> None:
+    """Section 7.3."""
     while offset < len(data):
-        code, size = _OPTION.unpack_from(data, offset)
-        if code < _FIRST_OPTIONAL and not mandatory_allowed:
-            raise DecodeError("PCP: an option that must be understood")
+        _, size = _OPTION.unpack_from(data, offset)
         offset += _OPTION.size + size + -size % 4
     if offset != len(data):
         raise DecodeError("PCP: an option that goes on behind the end")
