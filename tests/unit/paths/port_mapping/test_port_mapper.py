@@ -106,6 +106,33 @@ def test_a_closed_port_leads_to_upnp_at_once() -> None:
     assert world.mapper.status.protocol is UPNP
 
 
+def test_a_closed_port_that_is_told_late_changes_nothing() -> None:
+    world = World(protocols=(PCP, UPNP))
+    world.link_is_up = False
+    world.start()
+    world.run_until(2.0)
+    asked = len(world.sent)
+    assert isinstance(world.sent[-1][1], UpnpAdd)
+    world.mapper.gateway_unreachable(world.now)
+    world.drain()
+    assert len(world.sent) == asked
+    assert world.changes == []
+
+
+def test_after_a_mapping_the_pauses_begin_anew() -> None:
+    world = World(Router(speaks=()), protocols=(PCP,)).start()
+    world.run_until(2 * 3600.0)
+    world.router.speaks = (PCP,)
+    world.run_until(3 * 3600.0)
+    assert world.mapper.status.state is MappingState.MAPPED
+    world.router.refuses = True
+    world.mapper.check(world.now)
+    world.drain()
+    due_at = world.mapper.next_timeout()
+    assert due_at is not None
+    assert due_at - world.now <= 1.1 * FIRST_PAUSE_S
+
+
 def test_a_closed_port_is_told_when_upnp_is_missing_too() -> None:
     world = World(Router(speaks=())).start()
     world.mapper.gateway_unreachable(world.now)
@@ -172,6 +199,9 @@ def test_another_port_is_kept_over_renewals() -> None:
     assert world.mapper.status.external == Endpoint(OUTSIDE, PORT + 100)
     world.run_until(3 * LIFETIME_S)
     assert len(world.changes) == 1
+    renewal = world.sent[-1][1]
+    assert isinstance(renewal, Transmit)
+    assert pcp.MapRequest.decode(renewal.payload).external_port == PORT + 100
 
 
 def test_a_new_outside_address_is_told() -> None:
