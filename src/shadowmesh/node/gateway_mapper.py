@@ -106,9 +106,10 @@ class GatewayMapper:
         self._machine.receive_datagram(sock.recv(pcp.MAX_MESSAGE_BYTES + 1), self._server, self._loop.time())
 
     def _receive_announcement(self, sock: socket.socket) -> None:
-        data, address = sock.recvfrom(pcp.MAX_MESSAGE_BYTES + 1)
-        source = Endpoint.of(address[0].partition("%")[0], address[1])
-        self._machine.receive_announcement(data, source, self._loop.time())
+        data, (host, port, *_) = sock.recvfrom(pcp.MAX_MESSAGE_BYTES + 1)
+        if port != 0:  # which UDP allows, and an endpoint does not
+            source = Endpoint.of(host.partition("%")[0], port)
+            self._machine.receive_announcement(data, source, self._loop.time())
 
     async def _call(self, request: UpnpRequest, before: asyncio.Task[None] | None) -> None:
         """A new request replaces the one before: the machine has given it up."""
@@ -200,12 +201,8 @@ def _socket_address(
     """Link-local addresses have the interface as their scope."""
     if address.version == 4:
         return str(address), port
-    return (
-        str(address),
-        port,
-        0,
-        socket.if_nametoindex(reached.interface) if address.is_link_local or address.is_multicast else 0,
-    )
+    is_scoped = address.is_link_local or address.is_multicast
+    return str(address), port, 0, socket.if_nametoindex(reached.interface) if is_scoped else 0
 
 
 def _describe(status: MappingStatus) -> str:

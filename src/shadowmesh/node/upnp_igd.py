@@ -54,18 +54,14 @@ class InternetGateway:
             async with asyncio.timeout(ALL_S):
                 service = self._service = self._service or await self._find()
                 return await (_add(service, request) if isinstance(request, UpnpAdd) else _delete(service, request))
-        except UpnpActionError as refused:
-            return UpnpFailed(
-                request, refused.error_code, f"error {refused.error_code} {refused.error_desc or ''}".strip()
-            )
+        except UpnpActionError as refused:  # its description is the router's text: not for our logs
+            return UpnpFailed(request, refused.error_code, f"error {refused.error_code}")
         except NoDevice as missing:
             reason = str(missing)
         except TimeoutError:
             reason = "no answer in time"
-        except (
-            Exception
-        ) as error:  # the library reads the router's XML: whatever it stumbles over is the router's fault
-            reason = f"{type(error).__name__}"
+        except Exception as error:  # the library reads the router's XML: what it stumbles over is the router's fault
+            reason = type(error).__name__
         self._service = None
         return UpnpFailed(request, None, reason)
 
