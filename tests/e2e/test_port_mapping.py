@@ -110,7 +110,7 @@ def test_a_router_that_announces_its_restart_is_asked_again(home: Home) -> None:
     mapper.until_state("MAPPED")
     mapper.until_it_has_lasted(EPOCH_S)
     home.restart_miniupnpd()
-    assert mapper.until_state("FAILED")["reason"] == "the router has restarted"
+    assert mapper.until_state("FAILED")["reason"] == "the router says that it lost the mapping"
     external = Endpoint.parse(mapper.until_state("MAPPED")["external"])
     assert home.packet_gets_in(alice, PORT, external)
 

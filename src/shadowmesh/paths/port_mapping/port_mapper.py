@@ -177,7 +177,7 @@ class PortMapper:
             return
         if lost:
             delay_s = jitter(self._entropy, 0.0, MAX_LOSS_DELAY_S)
-            self._lose("the router has restarted", now + delay_s, now)
+            self._lose("the router says that it lost the mapping", now + delay_s, now)
 
     def gateway_unreachable(self, now: float) -> None:
         """ICMP says that nobody listens on the gateway's port 5351: neither by PCP nor by NAT-PMP."""

@@ -235,7 +235,7 @@ def test_an_announced_reboot_maps_again_within_seconds(protocol: MappingProtocol
     world.run_until(1000.0)
     world.router.reboot(world.now)
     announce(world, protocol)
-    assert world.changes[-1].reason == "the router has restarted"
+    assert world.changes[-1].reason == "the router says that it lost the mapping"
     world.run_until(1000.0 + MAX_LOSS_DELAY_S)
     assert world.states == [MappingState.MAPPED, MappingState.FAILED, MappingState.MAPPED]
     assert PORT in world.router.mapped
