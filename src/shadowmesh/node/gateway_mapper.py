@@ -117,7 +117,7 @@ class GatewayMapper:
             before.cancel()
             await asyncio.wait([before])
         if self._internet_gateway is None:
-            from shadowmesh.node.upnp_igd import InternetGateway  # 2 MB, of use with some routers only
+            from shadowmesh.node.upnp_igd import InternetGateway  # 3 MB, of use with some routers only
 
             self._internet_gateway = InternetGateway(self._reached.gateway)
         result = await self._internet_gateway.carry_out(request)

@@ -1,4 +1,4 @@
-"""Carries out the port mapper's UPnP requests. Imported only where a router is asked by UPnP: 2 MB.
+"""Carries out the port mapper's UPnP requests. Imported only where a router is asked by UPnP: 3 MB.
 
 What comes from the router is untrusted: only the gateway's own address is listened to and asked, answers have a size,
 and redirections are not followed.
