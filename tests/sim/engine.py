@@ -12,7 +12,7 @@ class SimEngine:
         self.peers: dict[bytes, InstallPeer] = {}
         self.paths: dict[bytes, Endpoint] = {}
         self.installs = 0  # each with another PSK than before
-        self.traffic = 0  # bytes, as its counters would say
+        self.counters: dict[bytes, tuple[int, int]] = {}  # bytes received and sent, of each peer that is installed
 
     def install(self, peer: InstallPeer) -> None:
         """Refuses what the real engine refuses."""
@@ -34,6 +34,13 @@ class SimEngine:
     def remove(self, removal: RemovePeer) -> None:
         self.peers.pop(removal.wireguard_key, None)
         self.paths.pop(removal.wireguard_key, None)
+        self.counters.pop(removal.wireguard_key, None)
+
+    def count(self, key: bytes, *, rx_bytes: int, tx_bytes: int) -> None:
+        """Packets inside the tunnel. Nothing is sealed for who is not installed."""
+        if key in self.peers:
+            received, sent = self.counters.get(key, (0, 0))
+            self.counters[key] = received + rx_bytes, sent + tx_bytes
 
     def would_pass(self, other: SimEngine) -> bool:
         """Both have the other, with one PSK and one cipher, and one of them begins."""

@@ -126,6 +126,12 @@ class Handshaker:
             self._attempts_by_cid[attempt.cid] = attempt
         self._outputs += attempt.add_endpoints(endpoints, now)
 
+    def peer_forgot(self, peer: PeerID) -> None:
+        """The peer may have lost our record: the next attempt brings it at once."""
+        allowed = self._peers.get(peer)
+        if allowed is not None:
+            allowed.informed_of = None
+
     def cancel(self, peer: PeerID, now: float) -> None:  # noqa: ARG002  every command has its time
         """Ends the attempt, if there is one, with HandshakeFailed."""
         if self._drop_attempt(peer):
