@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from tests.sim.flow import Flow
 from tests.sim.host import Host
@@ -38,14 +36,25 @@ def test_traffic_flows_again_within_three_seconds_of_a_restart(
     assert loss or not [output for output in survivor.outputs if isinstance(output, PeerDisconnected)]
 
 
+def test_a_flow_that_needs_no_answers_brings_probes_and_no_handshakes() -> None:
+    world, alice, bob = connected(1)
+    world.run_for(20)
+    before = [len(psks(host)) for host in (alice, bob)]
+    Flow(world, alice, bob, answered=False)
+    world.run_for(60)
+    assert [len(psks(host)) for host in (alice, bob)] == before
+
+
+def psks(host: Host) -> set[bytes]:
+    return {output.psk for output in host.outputs if isinstance(output, InstallPeer)}
+
+
 def connected(seed: int) -> tuple[World, Host, Host]:
-    """The first one has begun the session."""
+    """The one that has begun the session comes first."""
     world = World(seed)
-    initiator, responder = world.pair()
-    responder.start()
-    world.run_for(2)
-    initiator.start()
-    world.run_until(lambda: world.would_pass(initiator, responder), limit_s=3)
-    installed = [output for output in initiator.outputs if isinstance(output, InstallPeer)]
-    assert installed[-1].initiate
-    return world, initiator, responder
+    alice, bob = world.pair()
+    alice.start()
+    bob.start()
+    world.run_until(lambda: world.would_pass(alice, bob), limit_s=3)
+    installed = [output for output in alice.outputs if isinstance(output, InstallPeer)]
+    return (world, alice, bob) if installed[-1].initiate else (world, bob, alice)

@@ -183,7 +183,9 @@ class Tunnels:
         if peer is not None:
             self._ratchets.traffic(peer, rx_bytes, tx_bytes, now)
             self._drain_ratchets()
-            if self._tunnels[peer].answers.traffic(rx_bytes, tx_bytes, now):
+            status = self._prober.status(peer)
+            rtt_s = None if status is None else status.rtt_s
+            if self._tunnels[peer].answers.traffic(rx_bytes, tx_bytes, now, rtt_s=rtt_s):
                 self._prober.probe(peer, now)
                 self._drain_prober()
 

@@ -219,6 +219,16 @@ def test_hints_of_a_public_peer_are_tried() -> None:
     assert {transmit.destination for transmit in node.transmits()} == {ELSEWHERE}
 
 
+def test_while_connected_a_newer_record_is_asked_for_and_the_held_one_is_not() -> None:
+    node = Node(RECORD, link=ONLINE)
+    node.connector.connected(BOB.peer_id, 0.0)
+    for record_id, asked in ((RECORD.record_id, False), (bytes(32), True)):
+        hints = Hints(online=True, last_seen_at=0).encode()
+        node.connector.update_received(Update(peer=BOB.peer_id.raw, record_id=record_id, hints=hints), 0.0)
+        assert (RecordNeeded(BOB.peer_id) in node.others()) is asked
+    assert node.state() is PeerState.CONNECTED
+
+
 def test_malformed_and_unexpected_updates_are_counted() -> None:
     node = Node(RECORD, link=ONLINE)
     node.connector.update_received(Update(peer=BOB.peer_id.raw, record_id=bytes(32), hints=b"?"), 0.0)

@@ -281,6 +281,20 @@ def test_the_record_travels_once_and_again_when_it_changed() -> None:
     assert lengths == [M3_BYTES + len(record(1).encoded), M3_BYTES, M3_BYTES + len(record(1, sequence=2).encoded)]
 
 
+def test_a_peer_that_may_have_forgotten_us_gets_the_record_at_once() -> None:
+    world = World()
+    a, b = world.pair()
+    for _ in range(2):
+        world.connect(a, b)
+        world.run(1)
+        b.handshaker = world.handshaker(2)
+        world.trust(a, b)
+        a.handshaker.peer_forgot(identity(2).peer_id)
+        a.handshaker.peer_forgot(identity(3).peer_id)
+    assert len(a.sessions) == 2
+    assert b.session.took_s < 0.1
+
+
 def test_a_responder_that_lost_the_record_gets_it_after_two_retransmissions() -> None:
     world = World()
     a, b = world.pair()
