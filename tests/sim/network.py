@@ -39,6 +39,8 @@ class VirtualNetwork:
         self.sent_bytes: Counter[str] = Counter()  # UDP payload, by the sender's address
         self.sent_datagrams: Counter[str] = Counter()
         self.destinations: Counter[tuple[str, str]] = Counter()
+        self.on_path: Callable[[bytes, Endpoint, Endpoint], bool] = lambda *_: True
+        """An attacker who sees every datagram with its source and destination. False: it goes no further."""
 
     def attach(self, endpoint: Endpoint, receiver: Receiver) -> None:
         self._receivers[endpoint] = receiver
@@ -66,11 +68,17 @@ class VirtualNetwork:
         self.sent_bytes[pair[0]] += len(payload)
         self.sent_datagrams[pair[0]] += 1
         self.destinations[pair] += 1
+        if not self.on_path(payload, source, destination):
+            return
         if frozenset(pair) in self._cut or pair in self._deaf or self._chance.fraction() < self.weather.loss:
             return
         copies = 2 if self._chance.fraction() < self.weather.duplication else 1
         for _ in range(copies):
             self._timeline.after(self._delay_s(), lambda: self._deliver(payload, source, destination))
+
+    def forge(self, payload: bytes, source: Endpoint, destination: Endpoint) -> None:
+        """Arrives now, from whatever source the attacker writes."""
+        self._deliver(payload, source, destination)
 
     def _delay_s(self) -> float:
         delay_s = self.weather.latency_s + self._chance.between(0.0, self.weather.jitter_s)

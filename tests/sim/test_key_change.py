@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from tests.sim.backbone import Client
@@ -64,7 +65,7 @@ def test_a_peer_that_revokes_its_identity_loses_its_tunnel_as_soon_as_the_backbo
     assert not alice.engine.peers
 
 
-def publish(world: World, owner: Host, **changes: int) -> None:
+def publish(world: World, owner: Host, **changes: Any) -> None:
     """A record that another process of the same owner has signed: the backbone tells the subscribers."""
     own = owner.machine.own_record.record
     record = replace(own, **{"sequence": own.sequence + 5, **changes}).sign(owner.identity)

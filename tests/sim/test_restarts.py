@@ -20,7 +20,7 @@ REPAIRED_S = 3.0
 def test_traffic_flows_again_within_three_seconds_of_a_restart(
     restarted: Role, remembers: bool, loss: float, seed: int
 ) -> None:
-    """Without a cache and a backbone the restarted node can find nobody: the other side's traffic must bring it back."""
+    """Without cache and backbone the restarted node can find nobody: the other side's traffic must bring it back."""
     world, initiator, responder = connected(seed)
     lost, survivor = (initiator, responder) if restarted is Role.INITIATOR else (responder, initiator)
     world.backbone.kill()

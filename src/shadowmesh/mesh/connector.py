@@ -23,6 +23,7 @@ from shadowmesh.paths.candidates import KnownEndpoints, order_candidates
 from shadowmesh.records.hints import Hints
 from shadowmesh.session.events import FailureReason, HandshakeFailed, PeerAuthenticated, SessionEstablished
 from shadowmesh.session.handshaker import Handshaker
+from shadowmesh.session.keys import SUITE
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.entropy import Entropy, jitter
 from shadowmesh.wire.errors import DecodeError
@@ -309,6 +310,9 @@ class Connector:
         peer.move(PeerState.CONNECTING)
         if record.record.revoked:
             self._fail(peer, now, f"{peer.name} has revoked its identity")
+            return
+        if record.record.min_suite > SUITE:
+            self._fail(peer, now, f"{peer.name} demands a newer handshake than this version has")
             return
         if self._link.online and not attempt.looked_up:
             attempt.look_up_at = now + LOOK_UP_AFTER_S

@@ -9,7 +9,7 @@ MAX_UNVALIDATED_A_PREFIX = 4  # a /24 or /48: a flood pushes out its own neighbo
 MAX_KNOWN_REASSEMBLIES = 256  # of M2 and M3 for connection ids that we gave out: at most 256 x 2 x 12.9 KB
 MAX_KNOWN_A_SOURCE = 2  # for one connection id and address: M3 has two forms
 MAX_VARIANTS = 2  # of one fragment: the genuine one and a forged one
-MAX_COMBINATIONS = 16  # of variants, each tried with one SHA-256
+MAX_COMBINATIONS = 64  # of variants, each tried with one SHA-256: all of an M2 of which every fragment has a forgery
 
 # Repair of single fragments.
 SILENCE_S = 0.02  # fragments of one flight arrive together; after this long one is lost

@@ -243,11 +243,17 @@ def test_malformed_and_unexpected_updates_are_counted() -> None:
     }
 
 
-def test_a_peer_that_has_revoked_its_identity_is_not_connected_to() -> None:
-    node = Node(record_of(1, sequence=REVOKED_SEQUENCE), at=WHERE, link=ONLINE)
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [(record_of(1, sequence=REVOKED_SEQUENCE), "revoked"), (record_of(1, min_suite=2), "newer handshake")],
+)
+def test_a_peer_that_has_revoked_its_identity_or_demands_another_suite_is_not_connected_to(
+    record: SignedRecord, reason: str
+) -> None:
+    node = Node(record, at=WHERE, link=ONLINE)
     node.want()
     (failed,) = [output for output in node.others() if isinstance(output, AttemptFailed)]
-    assert "revoked" in failed.reason
+    assert reason in failed.reason
     assert node.transmits() == []
 
 

@@ -4,7 +4,7 @@ import pytest
 from tests.sim.world import WALL_START, identity_number
 from tests.unit.mesh.records import forged, record_of
 
-from shadowmesh.mesh.finder import MAX_ASKERS, Finder, Found, KeysChanged
+from shadowmesh.mesh.finder import MAX_ASKERS, Finder, FinderOutput, Found, KeysChanged
 from shadowmesh.mesh.known_peers import KnownPeers
 from shadowmesh.mesh.outputs import LookedUp, LookUp, Notice, SaveRecord
 from shadowmesh.mesh.trust import TrustList
@@ -175,7 +175,7 @@ def found(finder: Finder, record: SignedRecord) -> None:
     finder.peer_found(BOB, record, record.record_id, HINTS)
 
 
-def drained(finder: Finder) -> list[LookUp | LookedUp | Found | Notice | SaveRecord]:
+def drained(finder: Finder) -> list[FinderOutput]:
     outputs = []
     while (output := finder.poll()) is not None:
         outputs.append(output)
