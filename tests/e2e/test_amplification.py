@@ -65,9 +65,9 @@ def test_no_datagram_of_a_stranger_is_answered_with_three_times_its_size(victim:
 
 def test_under_load_a_stranger_gets_a_cookie_reply_and_with_it_less_than_three_times_what_it_sends(victim: Victim) -> None:
     for number in range(100, 100 + int(2 * LOAD_RATE) + LOAD_HALF_OPEN):
-        with victim.socket() as mallory:
+        with victim.stranger() as mallory:
             victim.send(mallory, victim.message1(number))
-    with victim.socket() as mallory:
+    with victim.stranger() as mallory:
         (reply,) = victim.exchange(mallory, victim.message1(1000))
         assert reply[0] == ControlType.COOKIE
         assert victim.ratio(victim.message1(1000), [reply]) < 0.1
@@ -91,18 +91,19 @@ class Victim:
     def message1(self, number: int) -> tuple[bytes, ...]:
         return self.liar(number).flight1
 
-    def socket(self) -> socket.socket:
+    def stranger(self) -> socket.socket:
+        """An address that the node has never heard of."""
         return self._attacker.socket()
 
     def attack(self, datagrams: Iterable[bytes]) -> float:
         """From an address of its own. How much comes back for each byte."""
         sent = tuple(datagrams)
-        with self.socket() as mallory:
+        with self.stranger() as mallory:
             return self.ratio(sent, self.exchange(mallory, sent))
 
     def ask_again(self, number: int, *, padded: bool, together: bool) -> float:
         flight1 = self.message1(number)
-        with self.socket() as mallory:
+        with self.stranger() as mallory:
             flight2 = self.exchange(mallory, flight1)
             flight = Fragment.decode(flight2[0]).flight
             asked = [tuple(range(flight.total))] if together else [(index,) for index in range(flight.total)]
@@ -112,7 +113,7 @@ class Victim:
 
     def forge_message3(self, number: int) -> float:
         flight1 = self.message1(number)
-        with self.socket() as mallory:
+        with self.stranger() as mallory:
             flight2 = self.exchange(mallory, flight1)
             first = next(datagram for datagram in flight2 if Fragment.decode(datagram).index == 0)
             cid = first[HEADER_BYTES : HEADER_BYTES + CID_BYTES]

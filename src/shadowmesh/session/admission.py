@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network
 
 from shadowmesh.identity.keys import PublicIdentity
 from shadowmesh.session.cookie_reply import CookieReply
@@ -92,12 +91,12 @@ class PrefixRates:
     """A token bucket for each network that is known to be there. The one that was quiet longest makes room."""
 
     def __init__(self) -> None:
-        self._buckets: dict[IPv4Network | IPv6Network, TokenBucket] = {}  # the quietest first
+        self._buckets: dict[bytes, TokenBucket] = {}  # the quietest first
 
     def __len__(self) -> int:
         return len(self._buckets)
 
-    def take(self, prefix: IPv4Network | IPv6Network, now: float) -> bool:
+    def take(self, prefix: bytes, now: float) -> bool:
         bucket = self._buckets.pop(prefix, None) or TokenBucket(PREFIX_RATE, PREFIX_BURST, PREFIX_BURST, now)
         if len(self._buckets) >= MAX_PREFIXES:
             del self._buckets[next(iter(self._buckets))]

@@ -47,8 +47,8 @@ MAX_COOKIES_AN_ENDPOINT = 3  # taken in one attempt: more than secrets turn in 3
 PREFIX_RATE = 4.0  # M1 a second with a good cookie, from one /24 or /48 while under load
 PREFIX_BURST = 8.0  # the peers behind one NAT that start together
 MAX_PREFIXES = 1024  # 200 bytes each; who has more networks than that meets the bound for all of them
-COOKIE_RATE = 200.0  # M1 a second with a good cookie, from all networks while under load: a fifth of a core
-COOKIE_BURST = 50.0  # a quarter second of it
+COOKIE_RATE = 100.0  # M1 a second with a good cookie, from all networks while under load: a fifth of a core
+COOKIE_BURST = 50.0  # half a second of it
 
 # The PSK ratchet.
 RATCHET_INTERVAL_S = 120.0  # of traffic: WireGuard's own interval between rekeys

@@ -124,7 +124,7 @@ def test_one_network_with_good_cookies_gets_a_burst_and_then_four_a_second(monke
     assert b.handshaker.drops[DropReason.RATE_LIMITED] == 100 - PREFIX_BURST
 
 
-def test_many_networks_with_good_cookies_together_get_no_more_than_a_fifth_of_a_core(
+def test_many_networks_with_good_cookies_together_get_less_than_each_could_have_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Each stays below its own rate; a second of it, in which every network comes twice."""
