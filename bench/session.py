@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from shadowmesh.identity.keys import Identity
 from shadowmesh.records.peer_record import PeerRecord, SignedRecord
@@ -122,17 +123,21 @@ def _handshake_us() -> dict[str, float]:
         bob.handshaker.allow(alice.identity.fingerprint, None)
         flight: Flight = []
         steps: list[Callable[[Flight], Flight]] = [
-            lambda _, alice=alice, bob=bob: alice.connect(bob),
-            lambda flight, bob=bob, source=source: bob.receive(flight, source),
-            lambda flight, alice=alice: alice.receive(flight, BOB_AT),
-            lambda flight, bob=bob, source=source: bob.receive(flight, source),
-            lambda flight, alice=alice: alice.receive(flight, BOB_AT),
+            partial(_begin, alice, bob),
+            partial(bob.receive, source=source),
+            partial(alice.receive, source=BOB_AT),
+            partial(bob.receive, source=source),
+            partial(alice.receive, source=BOB_AT),
         ]
         for name, step in zip(spent, steps, strict=True):
             began = time.process_time()
             flight = step(flight)
             spent[name] += time.process_time() - began
     return {name: seconds / ROUNDS * 1e6 for name, seconds in spent.items()}
+
+
+def _begin(alice: Node, bob: Node, _: Flight) -> Flight:
+    return alice.connect(bob)
 
 
 def _good_message1(responder: Node) -> Iterator[Flight]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 
 import pytest
 from tests.unit.session.adversary import LyingInitiator
@@ -63,7 +62,9 @@ def test_no_datagram_of_a_stranger_is_answered_with_three_times_its_size(victim:
     assert ratios["M1"] > 2, "Mallory has no M1 that is answered"
 
 
-def test_under_load_a_stranger_gets_a_cookie_reply_and_with_it_less_than_three_times_what_it_sends(victim: Victim) -> None:
+def test_under_load_a_stranger_gets_a_cookie_reply_and_with_it_less_than_three_times_what_it_sends(
+    victim: Victim,
+) -> None:
     for number in range(100, 100 + int(2 * LOAD_RATE) + LOAD_HALF_OPEN):
         with victim.stranger() as mallory:
             victim.send(mallory, victim.message1(number))

@@ -189,15 +189,16 @@ class Handshaker:
             case 3:
                 self._receive_message3(fragment, received_bytes, source, now)
             case _:
-                self._receive_as_initiator(fragment, source, now)
+                self._receive_as_initiator(fragment, received_bytes, source, now)
 
-    def _receive_as_initiator(self, fragment: Fragment, source: Endpoint, now: float) -> None:
+    def _receive_as_initiator(self, fragment: Fragment, received_bytes: int, source: Endpoint, now: float) -> None:
         cid = fragment.flight.cid
         attempt = self._attempts_by_cid.get(cid)
         if attempt is None:
             raise Dropped(DropReason.UNKNOWN_CONNECTION)
         if fragment.flight.message == 2 and attempt.message2_verified:
             raise Dropped(DropReason.REPLAYED)
+        attempt.credit(source, received_bytes)
         message = self._known.add(fragment, source, (cid, source), now)
         if message is None:
             return
@@ -249,6 +250,7 @@ class Handshaker:
         attempt = self._attempts_by_cid.get(request.flight.cid)
         if attempt is None:
             raise Dropped(DropReason.UNKNOWN_CONNECTION)
+        attempt.credit(source, received_bytes)
         self._outputs += attempt.resend(request)
 
     def _receive_cookie(self, reply: CookieReply, source: Endpoint, now: float) -> None:
@@ -260,7 +262,8 @@ class Handshaker:
     def _ask(self, request: MissingRequest, source: Endpoint) -> Iterable[Transmit]:
         if request.flight.message == 3:
             return self._responder.ask(request, source)
-        return [Transmit(request.encode(padded=True), source)]
+        attempt = self._attempts_by_cid.get(request.flight.cid)
+        return [] if attempt is None else attempt.ask(request, source)
 
     def _drop_attempt(self, peer: PeerID) -> bool:
         attempt = self._attempts.pop(peer, None)

@@ -10,8 +10,17 @@ from tests.unit.session.harness import DEAD, Node, Sent, World, endpoint, identi
 from shadowmesh.session.cookie_reply import CookieReply, mac2
 from shadowmesh.session.events import DropReason, FailureReason, HandshakeFailed, PeerAuthenticated, Role
 from shadowmesh.session.fragments import Flight, Fragment, MissingRequest, cut
-from shadowmesh.session.limits import COOKIE_HELD_S, MAX_COOKIES_AN_ENDPOINT, MAX_ENDPOINTS, MAX_REPAIR_ANSWERS
+from shadowmesh.session.limits import (
+    AMPLIFICATION,
+    COOKIE_HELD_S,
+    MAX_COOKIES_AN_ENDPOINT,
+    MAX_ENDPOINTS,
+    MAX_REPAIR_ANSWERS,
+)
 from shadowmesh.session.messages import M3_BYTES, Claim, Message1
+from shadowmesh.wire.endpoint import Endpoint
+
+VICTIM = endpoint(77)  # nobody's, as far as the nodes know
 
 
 def test_message1_goes_to_every_endpoint_once_and_to_eight_at_most() -> None:
@@ -129,6 +138,45 @@ def test_a_lost_fragment_of_message3_is_asked_for_within_a_round_trip(lost: int)
     world.connect(a, b)
     world.run_until(lambda: bool(a.sessions))
     assert a.session.took_s == pytest.approx(0.14, abs=0.001)
+
+
+def test_forged_fragments_of_an_address_that_was_not_asked_bring_it_three_times_their_bytes_at_most() -> None:
+    """By one who reads cidI on the way: the requests for the rest of M2 are full datagrams, and six of them."""
+    world = World()
+    a, b = world.pair()
+    world.lose = lambda sent: sent.destination == a.endpoints[0]
+    world.connect(a, b)
+    world.run(0.1)
+    genuine = world.sent_by(b, 2)
+    spent = 0
+    for sent in (genuine[0], genuine[5]):
+        world.inject(sent.payload, VICTIM, a)
+        spent += len(sent.payload)
+        world.run(4)
+        assert _bytes_to(world, VICTIM) <= AMPLIFICATION * spent
+    assert _bytes_to(world, VICTIM) > 0
+
+
+def test_a_copied_message2_of_an_address_that_was_not_asked_brings_it_three_times_its_bytes_at_most() -> None:
+    world = World()
+    a, b = world.pair()
+    world.lose = lambda sent: sent.destination in (a.endpoints[0], VICTIM)
+    world.connect(a, b)
+    world.run(0.1)
+    genuine = world.sent_by(b, 2)[:6]
+    for sent in genuine:
+        world.inject(sent.payload, VICTIM, a)
+    flight3 = [sent for sent in world.sent_by(a, 3) if sent.destination == VICTIM]
+    assert len(flight3) == 10
+    request = MissingRequest(
+        replace(Fragment.decode(flight3[0].payload).flight, cid=genuine[0].payload[4:12]), (0, 1, 2)
+    )
+    requests = [request.encode(padded=False)] * 8
+    for datagram in requests:
+        world.inject(datagram, VICTIM, a)
+    world.run(31)
+    spent = sum(len(sent.payload) for sent in genuine) + sum(map(len, requests))
+    assert _bytes_to(world, VICTIM) <= AMPLIFICATION * spent
 
 
 def test_who_asks_for_message3_without_end_is_answered_eight_times_a_flight() -> None:
@@ -449,3 +497,7 @@ def reply_to(flight: Flight, world: World) -> CookieReply:
     message = b"".join(Fragment.decode(sent.payload).payload for sent in world.sent[:2])
     mac1 = Message1.decode(message).mac1
     return CookieReply.seal(b"c" * 16, flight, mac1, identity(2).public, seeded_entropy(1))
+
+
+def _bytes_to(world: World, destination: Endpoint) -> int:
+    return sum(len(sent.payload) for sent in world.sent if sent.destination == destination)
