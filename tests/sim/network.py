@@ -76,6 +76,10 @@ class VirtualNetwork:
         for _ in range(copies):
             self._timeline.after(self._delay_s(), lambda: self._deliver(payload, source, destination))
 
+    def bytes_on_the_wire(self, headers_bytes: int) -> int:
+        """All that was sent until now, with that many bytes of headers for each datagram."""
+        return self.sent_bytes.total() + headers_bytes * self.sent_datagrams.total()
+
     def forge(self, payload: bytes, source: Endpoint, destination: Endpoint) -> None:
         """Arrives now, from whatever source the attacker writes."""
         self._deliver(payload, source, destination)
