@@ -16,7 +16,7 @@ pytestmark = pytest.mark.privileged
 
 
 def test_a_node_that_has_forgotten_where_its_peer_is_is_brought_back_by_the_peers_traffic(tmp_path: Path) -> None:
-    """No backbone, no cache: without the peer's doubts nothing would happen until its next probe, 24 s or more later."""
+    """No backbone, no cache: otherwise nothing would happen until the peer's next probe, 24 s or more later."""
     with Network(log_directory=tmp_path / "logs") as network:
         alice, bob, backbone = a_pair(network, tmp_path)
         alice.ping_through_tunnel(bob)

@@ -194,7 +194,8 @@ class Attempt:
 
     def credit(self, source: Endpoint, received_bytes: int) -> None:
         """Something of this attempt came from there, or was made to look so."""
-        self._unasked.credit(source, received_bytes)
+        if source not in self.endpoints:
+            self._unasked.credit(source, received_bytes)
 
     def ask(self, request: MissingRequest, source: Endpoint) -> list[Transmit]:
         """For the missing fragments of M2, where the others came from."""
