@@ -105,6 +105,36 @@ def test_delay_is_added_in_one_direction_until_it_is_cleared() -> None:
         assert min(round_trips_ms(alice, bob.ipv6)) < 10
 
 
+def test_delay_and_loss_in_both_directions_need_one_end_alone() -> None:
+    with Network() as network:
+        alice, bob = network.host("alice"), network.host("bob")
+        alice.impair(delay_ms=50, both_ways=True)
+        assert all(100 <= trip < 150 for trip in round_trips_ms(alice, bob.ipv4))
+        assert all(100 <= trip < 150 for trip in round_trips_ms(bob, alice.ipv4))
+        alice.impair(delay_ms=50)
+        assert all(50 <= trip < 100 for trip in round_trips_ms(bob, alice.ipv4))
+        alice.clear()
+        assert min(round_trips_ms(bob, alice.ipv4)) < 10
+
+
+def test_a_rate_in_both_directions_holds_for_what_is_received() -> None:
+    with Network() as network:
+        alice, bob = network.host("alice"), network.host("bob")
+        alice.impair(rate_mbit=8, both_ways=True)
+        assert 0.9 < transfer_s(bob, alice, payload_bytes=1_000_000) < 2.0
+
+
+def test_a_renumbered_host_is_reached_by_its_new_addresses() -> None:
+    with Network() as network:
+        alice, bob = network.host("alice"), network.host("bob")
+        before = alice.ipv4
+        network.renumber(alice, "eth0")
+        assert round_trips_ms(bob, alice.ipv4)
+        assert round_trips_ms(bob, alice.ipv6)
+        assert alice.ipv4 != before
+        assert round_trips_ms(bob, before) == []
+
+
 def test_loss_takes_about_the_share_that_was_asked_for() -> None:
     with Network() as network:
         alice, bob = network.host("alice"), network.host("bob")

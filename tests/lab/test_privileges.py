@@ -24,6 +24,21 @@ with Network() as network:
     print("reached")
 """
 
+SITE = """
+from shadowmesh.lab.nat.internet import Internet
+from shadowmesh.lab.nat.kind import NatKind
+from shadowmesh.lab.network import Network
+from shadowmesh.lab.privileges import ensure_privileges
+ensure_privileges()
+with Network() as network:
+    internet = Internet(network)
+    server = internet.host("server")
+    for kind in (NatKind.SEQUENTIAL, NatKind.FULL_CONE):
+        site = internet.site(kind.name.lower().replace("_", "-"), kind)
+        site.hosts[0].run(["ping", "-c1", "-W1", str(server.ipv4)])
+        print(site.router.conntrack_entries())
+"""
+
 # A user who is not root and may use no more than others may, but can still read this checkout.
 ORDINARY_USER = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
 # Its own user has no number there, and such a user is given no further namespaces.
@@ -36,6 +51,14 @@ def test_an_ordinary_user_gets_a_lab_or_is_told_why_not() -> None:
         assert result.stdout == "reached\n", result.stderr
     else:
         assert result.stderr.startswith("unavailable: no root and no user namespaces: run as root (sudo), or: sysctl")
+
+
+def test_an_ordinary_user_gets_sites_behind_nat_where_a_lab_is_to_be_had() -> None:
+    result = python(ORDINARY_USER, SITE)
+    if user_namespaces_are_allowed():
+        assert result.stdout == "1\n1\n", result.stderr
+    else:
+        assert "no root and no user namespaces" in result.stderr
 
 
 def test_a_user_whom_the_kernel_refuses_is_told_in_one_line() -> None:

@@ -15,6 +15,9 @@ _PACKAGES = {
     "mount": "mount",
     "unshare": "util-linux",
     "ping": "iputils-ping",
+    "nft": "nftables",
+    "conntrack": "conntrack",
+    "miniupnpd": "miniupnpd",
 }
 
 

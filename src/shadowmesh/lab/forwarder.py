@@ -1,9 +1,10 @@
 """Delays, loses and slows the frames between two interfaces: what netem does, for kernels built without it.
 
 Run as a program of its own, in the switch's namespace, by its path and in isolated mode, so it imports nothing but
-the standard library: `forwarder.py NEAR FAR DELAY_S LOSS RATE_BPS` (loss 0 to 1; rate 0 is no limit). Frames from
-NEAR to FAR are impaired, those from FAR to NEAR pass at once. Carries about 80,000 frames a second; a segmentation
-super-frame counts once, so that TCP between hosts reaches several Gbit/s. SIGTERM delivers what is under way.
+the standard library: `forwarder.py NEAR FAR DELAY_S LOSS RATE_BPS WAYS` (loss 0 to 1; rate 0 is no limit). Frames
+from NEAR to FAR are impaired; those from FAR to NEAR too with WAYS 2, and with WAYS 1 they pass at once. Carries about
+80,000 frames a second; a segmentation super-frame counts once, so that TCP between hosts reaches several Gbit/s.
+SIGTERM delivers what is under way.
 """
 
 import math
@@ -13,9 +14,9 @@ import socket
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from secrets import SystemRandom
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 QUEUE_S = 0.1  # what a slow link holds before it drops: the buffer of an ordinary router
 MAX_HELD_BYTES = 256 * 2**20  # 100 ms of 20 Gbit/s
@@ -70,30 +71,41 @@ class DelayLine:
         return self._frames[0][0] if self._frames else None
 
 
-def forward(near: socket.socket, far: socket.socket, line: DelayLine) -> NoReturn:
+class Direction(NamedTuple):
+    """From where to where frames go, and how."""
+
+    source: socket.socket
+    target: socket.socket
+    line: DelayLine
+
+
+def forward(directions: Sequence[Direction]) -> NoReturn:
     """Forwards until an exception ends it; then delivers at once what is under way."""
     try:
-        _forward(near, far, line)
+        _forward(directions)
     finally:
-        for frame in line.due(math.inf):
-            _send(far, frame)
+        for direction in directions:
+            _deliver(direction, math.inf)
 
 
-def _forward(near: socket.socket, far: socket.socket, line: DelayLine) -> NoReturn:
+def _forward(directions: Sequence[Direction]) -> NoReturn:
     buffer = bytearray(_LARGEST_FRAME_BYTES)
+    sources = [direction.source for direction in directions]
     while True:
-        next_at = line.next_at()
+        deadlines = [at for direction in directions if (at := direction.line.next_at()) is not None]
         # select, not epoll: its timeout has microseconds, that of epoll milliseconds.
-        wait_s = None if next_at is None else max(0.0, next_at - time.monotonic())
-        readable, _, _ = select.select([near, far], [], [], wait_s)
-        if near in readable:
-            for frame in _receive(near, buffer):
-                line.push(frame, time.monotonic())
-        if far in readable:
-            for frame in _receive(far, buffer):
-                _send(near, frame)
-        for frame in line.due(time.monotonic()):
-            _send(far, frame)
+        wait_s = max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
+        readable, _, _ = select.select(sources, [], [], wait_s)
+        for direction in directions:
+            if direction.source in readable:
+                for frame in _receive(direction.source, buffer):
+                    direction.line.push(frame, time.monotonic())
+            _deliver(direction, time.monotonic())
+
+
+def _deliver(direction: Direction, now: float) -> None:
+    for frame in direction.line.due(now):
+        _send(direction.target, frame)
 
 
 def _receive(source: socket.socket, buffer: bytearray) -> Iterator[bytes]:
@@ -132,13 +144,15 @@ def _enlarge(target: socket.socket, option: int) -> None:
 
 def main(arguments: list[str]) -> None:
     """Announces itself with the line "ready" once no frame is missed any more."""
-    near, far, delay_s, loss, rate_bps = arguments
-    line = DelayLine(float(delay_s), float(loss), float(rate_bps), SystemRandom().random)
+    near, far, delay_s, loss, rate_bps, ways = arguments
+    there = DelayLine(float(delay_s), float(loss), float(rate_bps), SystemRandom().random)
+    same = (float(delay_s), float(loss), float(rate_bps)) if ways == "2" else (0.0, 0.0, 0.0)
+    back = DelayLine(*same, SystemRandom().random)
     with _open(near) as near_socket, _open(far) as far_socket:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit())
         sys.stdout.write("ready\n")
         sys.stdout.flush()
-        forward(near_socket, far_socket, line)
+        forward([Direction(near_socket, far_socket, there), Direction(far_socket, near_socket, back)])
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """One machine of the network."""
 
+import itertools
 import socket
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address
 from typing import IO, TypeVar
 
@@ -75,6 +76,24 @@ class Host:
         self.namespace.ip(lines)
         self.attachments[name] = attachment
 
+    def detach(self, interface: str) -> Attachment:
+        """Removes an interface with its cable, and returns what it was. Raises `LabError` if there is none."""
+        self.clear(interface)
+        self.namespace.ip([f"link del {interface}"])
+        return self.attachments.pop(interface)
+
+    def renumber(self, interface: str, addresses: tuple[Interface, ...]) -> Attachment:
+        """Replaces the addresses of an interface. Routes that needed the old ones are gone."""
+        attachment = replace(self._attachment(interface), addresses=addresses)
+        self.namespace.ip([f"address flush dev {interface} scope global"])
+        self.attach(attachment)
+        return attachment
+
+    def free_interface(self) -> str:
+        """The name that the next interface gets."""
+        names = (f"eth{number}" for number in itertools.count())
+        return next(name for name in names if name not in self.attachments)
+
     def run(
         self,
         command: Sequence[str],
@@ -130,22 +149,26 @@ class Host:
         loss_percent: float = 0.0,
         rate_mbit: float | None = None,
         interface: str | None = None,
+        both_ways: bool = False,
     ) -> None:
-        """Impairs what this host sends, in place of what impaired it before; impair both ends for both ways.
+        """Impairs what this host sends, in place of what impaired it before; with `both_ways` what it receives too.
 
-        By netem, or in user space (see `forwarder`) where the kernel has none; that needs the switch, so for a
-        direct link this then raises `Unavailable`. Raises `LabError` for values that no link can have.
+        By netem, or in user space (see `forwarder`) where the kernel has none, and for both ways. The latter needs
+        the switch, so for a direct link this then raises `Unavailable`. Raises `LabError` for values that no link
+        can have.
         """
         impairment = Impairment(delay_ms, loss_percent, rate_mbit)
         attachment = self._attachment(interface)
+        if both_ways:
+            self.clear(interface)
+            self._impair_in_user_space(attachment, impairment, both_ways=True)
+            return
         try:
             self.namespace.tc("qdisc", "replace", "dev", attachment.interface, "root", *impairment.netem())
         except CommandError as error:
             if not kernel_lacks_netem(error):
                 raise
-            if attachment.switch is None:
-                raise Unavailable("this kernel has no netem: a direct link cannot be impaired") from error
-            attachment.switch.impair(attachment.port, impairment)
+            self._impair_in_user_space(attachment, impairment, both_ways=False)
 
     def clear(self, interface: str | None = None) -> None:
         """Ends what `impair` did; does nothing if it did nothing. Frames under way may arrive early, or be lost."""
@@ -173,6 +196,12 @@ class Host:
             attachment.switch.set_cable(attachment.port, plugged=plugged)
         else:
             self.namespace.ip([f"link set {attachment.interface} {'up' if plugged else 'down'}"])
+
+    def _impair_in_user_space(self, attachment: Attachment, impairment: Impairment, *, both_ways: bool) -> None:
+        if attachment.switch is None:
+            reason = "both ways take a switch" if both_ways else "this kernel has no netem"
+            raise Unavailable(f"{reason}: a direct link cannot be impaired")
+        attachment.switch.impair(attachment.port, impairment, both_ways=both_ways)
 
     def _attachment(self, interface: str | None) -> Attachment:
         name = interface or next(iter(self.attachments), "")

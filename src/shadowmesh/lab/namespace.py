@@ -22,12 +22,15 @@ _libc = ctypes.CDLL(None, use_errno=True)  # os.setns is there from Python 3.12 
 
 
 class Namespace:
-    """A network namespace and the programs in it. `lab` marks both for `leftovers`."""
+    """A network namespace and the programs in it. `lab` marks both for `leftovers`.
 
-    def __init__(self, name: str, lab: str, log_directory: Path) -> None:
+    `directory` is where logs go, and files that programs need; all namespaces of a network share it.
+    """
+
+    def __init__(self, name: str, lab: str, directory: Path) -> None:
         self.name = name
+        self.directory = directory
         self._lab = lab
-        self._log_directory = log_directory
         self.processes: list[Process] = []
 
     def create(self) -> None:
@@ -77,6 +80,14 @@ class Namespace:
             if setting.read_text().strip() != value:
                 setting.write_text(value)
 
+    def read_sysctl(self, path: str) -> str:
+        """The value of /proc/sys/net/<path> in this namespace. Raises `LabError` where there is no such setting."""
+        with self.enter():
+            try:
+                return (Path("/proc/sys/net") / path).read_text().strip()
+            except FileNotFoundError as error:
+                raise LabError(f"this kernel has no net/{path}") from error
+
     def run(
         self,
         command: Sequence[str],
@@ -107,7 +118,7 @@ class Namespace:
         environment = self._environment(env)
         inside = self._inside(command, environment)
         name = name or Path(command[0]).name
-        log = self._log_directory / f"{self.name}-{len(self.processes)}-{name}.log"
+        log = self.directory / f"{self.name}-{len(self.processes)}-{name}.log"
         with log.open("wb") as output:
             popen = subprocess.Popen(
                 inside,

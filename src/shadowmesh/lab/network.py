@@ -116,15 +116,38 @@ class Network:
         host = Host(name, namespace)
         if on_switch:
             chosen = self._plan.next_on_switch() if addresses is None else self._plan.claim(addresses)
-            mac = self._mac()
+            mac = self.next_mac()
             attachment = Attachment("eth0", mac, chosen, switch, switch.plug_in(namespace, "eth0", mac))
             host.attach(attachment)
-            for other in self._hosts.values():
-                for neighbour in other.attachments.values():
-                    if neighbour.switch is switch:
-                        _introduce(host, attachment, other, neighbour)
+            self.introduce(host, attachment)
         self._hosts[name] = host
         return host
+
+    def renumber(self, host: Host, interface: str) -> Attachment:
+        """Gives a host's interface on the switch the next free addresses instead of those that it has."""
+        attachment = host.renumber(interface, self._plan.next_on_switch())
+        self.introduce(host, attachment)
+        return attachment
+
+    def introduce(self, host: Host, attachment: Attachment) -> None:
+        """Tells a host and all others on the same switch how to reach each other.
+
+        So a lossy link loses no ARP, and no first packet waits for it.
+        """
+        neighbours = [
+            (other, neighbour)
+            for other in self._hosts.values()
+            for neighbour in other.attachments.values()
+            if neighbour.switch is attachment.switch and other is not host
+        ]
+        for other, neighbour in neighbours:
+            _learn(other, neighbour.interface, [attachment])
+        _learn(host, attachment.interface, [neighbour for _, neighbour in neighbours])
+
+    def next_mac(self) -> str:
+        """A link-layer address that no other interface of the network has."""
+        number = next(self._macs)
+        return f"02:00:00:00:{number >> 8:02x}:{number & 0xFF:02x}"  # 02: locally administered
 
     def link(self, near: Host, far: Host, *, mtu: int | None = None) -> Link:
         """Joins two hosts by a veth pair without the switch, with a /30 and a /64 of its own. `mtu` in bytes."""
@@ -136,7 +159,8 @@ class Network:
         near.namespace.ip([f"link add {ends.near.interface} address {ends.near.mac} mtu {mtu} type veth {peer}"])
         near.attach(ends.near)
         far.attach(ends.far)
-        _introduce(near, ends.near, far, ends.far)
+        _learn(near, ends.near.interface, [ends.far])
+        _learn(far, ends.far.interface, [ends.near])
         return ends
 
     def close(self) -> None:
@@ -178,12 +202,7 @@ class Network:
                 shutil.rmtree(self._logs, ignore_errors=True)
 
     def _end(self, host: Host, addresses: tuple[Interface, ...]) -> Attachment:
-        taken = len(host.attachments)
-        return Attachment(f"eth{taken}", self._mac(), addresses)
-
-    def _mac(self) -> str:
-        number = next(self._macs)
-        return f"02:00:00:00:{number >> 8:02x}:{number & 0xFF:02x}"  # 02: locally administered
+        return Attachment(host.free_interface(), self.next_mac(), addresses)
 
     def _namespace(self, name: str) -> Namespace:
         namespace = Namespace(f"{self._lab}-{name}", self._lab, self._logs)
@@ -209,15 +228,14 @@ def _prepare(namespace: Namespace) -> None:
     namespace.sysctl("ipv6/conf/all/keep_addr_on_down", "1")  # a pulled cable does not change the configuration
 
 
-def _introduce(host: Host, attachment: Attachment, other: Host, neighbour: Attachment) -> None:
-    """Tells each of the two how to reach the other, so that a lossy link loses no ARP and stalls no first packet."""
-    for knows, via, known in ((host, attachment, neighbour), (other, neighbour, attachment)):
-        lines = [
-            f"neigh replace {address.ip} lladdr {known.mac} dev {via.interface} nud permanent"
-            for address in known.addresses
-        ]
-        if lines:
-            knows.namespace.ip(lines)
+def _learn(host: Host, interface: str, neighbours: Sequence[Attachment]) -> None:
+    lines = [
+        f"neigh replace {address.ip} lladdr {neighbour.mac} dev {interface} nud permanent"
+        for neighbour in neighbours
+        for address in neighbour.addresses
+    ]
+    if lines:
+        host.namespace.ip(lines)
 
 
 def _unused_lab() -> str:

@@ -1,4 +1,4 @@
-"""The bridge that joins the hosts of one network, in a namespace of its own."""
+"""The bridge that joins hosts: those of one network, in a namespace of its own, or those behind one router."""
 
 import sys
 from pathlib import Path
@@ -25,10 +25,14 @@ class Switch:
         self._forwarders: dict[str, Process] = {}
 
     def create(self) -> None:
-        """Makes the bridge. It sends nothing of its own, so that counters show the hosts' frames alone."""
+        """Makes the namespace and the bridge. It sends nothing of its own: counters show the hosts' frames alone."""
         self._namespace.create()
         for setting in ("all", "default"):
             self._namespace.sysctl(f"ipv6/conf/{setting}/disable_ipv6", "1")
+        self.add_bridge()
+
+    def add_bridge(self) -> None:
+        """Makes the bridge in a namespace that is there already, such as a router's."""
         # Without snooping, multicast (neighbour discovery) reaches all ports at once.
         bridge = "link add br0 type bridge stp_state 0 forward_delay 0 mcast_snooping 0"
         self._namespace.ip([bridge, "link set br0 up"])
@@ -46,8 +50,8 @@ class Switch:
         """Unplugs or plugs the cable: the host loses the carrier and keeps its addresses."""
         self._namespace.ip([f"link set {port} {'up' if plugged else 'down'}"])
 
-    def impair(self, port: str, impairment: Impairment) -> None:
-        """Impairs what comes in at the port, in user space, in place of what impaired it before."""
+    def impair(self, port: str, impairment: Impairment, *, both_ways: bool = False) -> None:
+        """Impairs what comes in at the port, or goes out too, in user space, in place of what impaired it before."""
         self.clear(port)
         near, far = port.replace("p", "x"), port.replace("p", "y")
         pair = f"link add {near} mtu {self._mtu} type veth peer name {far} mtu {self._mtu}"
@@ -56,7 +60,7 @@ class Switch:
             [
                 *(sys.executable, "-I", str(Path(forwarder.__file__))),
                 *(port, near, str(impairment.delay_ms / 1000), str(impairment.loss_percent / 100)),
-                str(impairment.rate_bps or 0),
+                *(str(impairment.rate_bps or 0), "2" if both_ways else "1"),
             ],
             name=f"forwarder-{port}",
         )

@@ -1,3 +1,4 @@
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,14 @@ def test_a_program_that_is_not_installed_is_not_started(tmp_path: Path) -> None:
         alice.run(["no-such-program"])
     assert alice.processes == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_setting_is_read_where_the_namespace_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Namespace, "enter", lambda _self: nullcontext())
+    alice = Namespace("sm-test-alice", "sm-test", Path())
+    assert alice.read_sysctl("ipv4/ip_forward") in ("0", "1")
+    with pytest.raises(LabError, match="this kernel has no net/ipv4/no_such_setting"):
+        alice.read_sysctl("ipv4/no_such_setting")
 
 
 def test_a_namespace_that_is_gone_cannot_be_entered() -> None:

@@ -1,19 +1,9 @@
-from collections.abc import Sequence
 from pathlib import Path
+
+from tests.unit.lab.recorder import Recorder
 
 from shadowmesh.lab.namespace import Namespace
 from shadowmesh.lab.switch import Switch
-
-
-class Recorder(Namespace):
-    """Takes down the commands instead of running them."""
-
-    def __init__(self) -> None:
-        super().__init__("sm-test-switch", "sm-test", Path())
-        self.lines: list[str] = []
-
-    def ip(self, lines: Sequence[str]) -> None:
-        self.lines += lines
 
 
 def test_each_host_gets_a_port_of_its_own_in_the_bridge() -> None:

@@ -1,0 +1,78 @@
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shadowmesh.lab.nat.kind import NatKind
+from shadowmesh.lab.nat.theory import Behaviour, Dependence, Method, Ports, method, punches
+
+behaviours = st.builds(
+    Behaviour, st.sampled_from(Dependence), st.sampled_from(Dependence), st.sampled_from(Ports), st.booleans()
+)
+EI, AD, APD = Dependence
+CONE = Behaviour(EI, EI)
+ADDRESS_RESTRICTED = Behaviour(EI, AD)
+PORT_RESTRICTED = Behaviour(EI, APD)
+RANDOM = Behaviour(APD, APD, Ports.RANDOM)
+SEQUENTIAL = Behaviour(APD, APD, Ports.SEQUENTIAL)
+BLOCKED = Behaviour(udp=False)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "needed"),
+    [
+        (CONE, PORT_RESTRICTED, Method.PLAIN),
+        (PORT_RESTRICTED, PORT_RESTRICTED, Method.PLAIN),
+        (RANDOM, CONE, Method.SOURCE_LEARNING),
+        (RANDOM, ADDRESS_RESTRICTED, Method.SOURCE_LEARNING),
+        (SEQUENTIAL, PORT_RESTRICTED, Method.PREDICTION),
+        (SEQUENTIAL, SEQUENTIAL, Method.PREDICTION),
+        (RANDOM, PORT_RESTRICTED, Method.BIRTHDAY),
+        (RANDOM, RANDOM, Method.NEVER),
+        (RANDOM, SEQUENTIAL, Method.NEVER),
+        (CONE, BLOCKED, Method.NEVER),
+        # Neither's announced endpoint has sent to the other; then, one lets in everybody there.
+        (Behaviour(APD, AD, Ports.RANDOM), Behaviour(APD, AD, Ports.RANDOM), Method.NEVER),
+        (Behaviour(APD, EI, Ports.RANDOM), Behaviour(APD, AD, Ports.RANDOM), Method.SOURCE_LEARNING),
+        (Behaviour(APD, EI, Ports.RANDOM), RANDOM, Method.NEVER),
+    ],
+)
+def test_a_pair_needs_the_method_that_its_behaviours_leave(a: Behaviour, b: Behaviour, needed: Method) -> None:
+    assert method(a, b) is needed
+
+
+@given(behaviours, behaviours)
+def test_the_order_of_the_two_does_not_matter(a: Behaviour, b: Behaviour) -> None:
+    assert method(a, b) is method(b, a)
+
+
+@given(behaviours, behaviours, behaviours)
+def test_another_nat_never_makes_a_pair_easier(a: Behaviour, outer: Behaviour, b: Behaviour) -> None:
+    order = list(Method)
+    assert order.index(method(a.behind(outer), b)) >= order.index(method(a, b))
+
+
+@given(behaviours)
+def test_a_host_without_any_nat_is_reached_by_everyone_who_has_udp(a: Behaviour) -> None:
+    assert punches(a, Behaviour()) == a.udp
+    assert a.behind(Behaviour()) == a
+
+
+def test_the_grid_of_all_kinds_is_the_one_that_was_measured() -> None:
+    """Plain punching, + joined: what real sockets did through real routers before the theory was written down."""
+    kinds = [
+        NatKind.PUBLIC,
+        NatKind.FIREWALL,
+        NatKind.FULL_CONE,
+        NatKind.ADDRESS_RESTRICTED,
+        NatKind.PORT_RESTRICTED,
+        NatKind.SYMMETRIC,
+        NatKind.SEQUENTIAL,
+        NatKind.UDP_BLOCKED,
+    ]
+    rows = ["+++++++.", "+++++...", "+++++++.", "+++++++.", "+++++...", "+.++....", "+.++....", "........"]
+    measured = {
+        (a, b): cell == "+" for a, row in zip(kinds, rows, strict=True) for b, cell in zip(kinds, row, strict=True)
+    }
+    assert {(a, b): punches(a.behaviour, b.behaviour) for a, b in product(kinds, kinds)} == measured
