@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-BENCHMARKS = ("tunnel", "backbone", "node")
+BENCHMARKS = ("tunnel", "backbone", "node", "session")
 
 
 def main() -> None:

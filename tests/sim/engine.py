@@ -34,7 +34,7 @@ class SimEngine:
         self.flows: dict[bytes, Flow] = {}
         self.drops: Counter[str] = Counter()
         self.installs = 0  # each with another PSK than before
-        self.traffic = 0  # bytes, as its counters would say
+        self.counters: dict[bytes, tuple[int, int]] = {}  # bytes received and sent, of each peer that is installed
         self._send = send
 
     def install(self, peer: InstallPeer) -> None:
@@ -61,6 +61,13 @@ class SimEngine:
         self.peers.pop(removal.wireguard_key, None)
         self.paths.pop(removal.wireguard_key, None)
         self.flows.pop(removal.wireguard_key, None)
+        self.counters.pop(removal.wireguard_key, None)
+
+    def count(self, key: bytes, *, rx_bytes: int, tx_bytes: int) -> None:
+        """Packets inside the tunnel. Nothing is sealed for who is not installed."""
+        if key in self.peers:
+            received, sent = self.counters.get(key, (0, 0))
+            self.counters[key] = received + rx_bytes, sent + tx_bytes
 
     def would_pass(self, other: SimEngine) -> bool:
         """Both have the other, with one PSK and one cipher, and one of them begins."""

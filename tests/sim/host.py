@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from tests.sim.backbone import Client, SimBackbone
 from tests.sim.chance import SeededEntropy
 from tests.sim.engine import SimEngine
@@ -13,6 +14,7 @@ from tests.sim.timeline import Timeline
 
 from shadowmesh.identity.keys import Identity
 from shadowmesh.identity.names import PeerID
+from shadowmesh.mesh import own_record
 from shadowmesh.mesh.machine import Mesh
 from shadowmesh.mesh.outputs import (
     ClosePorts,
@@ -111,6 +113,12 @@ class Host:
         return up
 
     @property
+    def wireguard_key(self) -> bytes:
+        """Also while it is not running."""
+        private_key = X25519PrivateKey.from_private_bytes(self.identity.derive(own_record.WIREGUARD_LABEL))
+        return private_key.public_key().public_bytes_raw()
+
+    @property
     def machine(self) -> Mesh:
         assert self.mesh is not None, f"{self.name} is not running"
         return self.mesh
@@ -196,11 +204,16 @@ class Host:
         return self.engine.echoes(other.engine.public_key)
 
     def traffic_with(self, other: Host) -> None:
-        """The engine's counters have risen since the last time."""
-        if self.engine is not None and other.engine is not None:
-            self.engine.traffic += 1000
-            key, count = other.engine.public_key, self.engine.traffic
-            self.feed(lambda mesh, now: mesh.traffic(key, count, count, now))
+        """Packets have passed, both ways, and the shell says so."""
+        if self.engine is not None:
+            self.engine.count(other.wireguard_key, rx_bytes=1000, tx_bytes=1000)
+            self.report_traffic()
+
+    def report_traffic(self) -> None:
+        """As the shell does, every half second."""
+        if self.engine is not None:
+            for key, (rx_bytes, tx_bytes) in list(self.engine.counters.items()):
+                self.feed(lambda mesh, now, key=key, rx=rx_bytes, tx=tx_bytes: mesh.traffic(key, rx, tx, now))  # type: ignore[misc]
 
     def status(self, other: Host) -> PeerStatus:
         return next(status for status in self.machine.peers() if status.peer == other.peer_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.sim.chance import SeededEntropy
@@ -40,6 +41,8 @@ class VirtualNetwork:
         self.sent_bytes: Counter[str] = Counter()  # UDP payload, by the sender's own address
         self.sent_datagrams: Counter[str] = Counter()
         self.destinations: Counter[tuple[str, str]] = Counter()
+        self.on_path: Callable[[bytes, Endpoint, Endpoint], bool] = lambda *_: True
+        """An attacker who sees every datagram with its source and destination. False: it goes no further."""
 
     def attach(self, endpoint: Endpoint, receiver: Receiver) -> None:
         """To the internet."""
@@ -66,12 +69,22 @@ class VirtualNetwork:
         self.sent_bytes[pair[0]] += len(payload)
         self.sent_datagrams[pair[0]] += 1
         self.destinations[pair] += 1
+        if not self.on_path(payload, source, destination):
+            return
         route = ascend(site or self.internet, Packet(source, destination, payload), self._timeline.now)
         if route is None or self._is_lost(route):
             return
         copies = 2 if self._crosses_internet(route) and self._chance.fraction() < self.weather.duplication else 1
         for _ in range(copies):
             self._timeline.after(self._delay_s(route), lambda: self._arrive(route))
+
+    def bytes_on_the_wire(self, headers_bytes: int) -> int:
+        """All that was sent until now, with that many bytes of headers for each datagram."""
+        return self.sent_bytes.total() + headers_bytes * self.sent_datagrams.total()
+
+    def forge(self, payload: bytes, source: Endpoint, destination: Endpoint) -> None:
+        """Arrives now, from whatever source the attacker writes."""
+        self._arrive(Route(self.internet, Packet(source, destination, payload)))
 
     def _crosses_internet(self, route: Route) -> bool:
         return route.site is self.internet

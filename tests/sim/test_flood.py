@@ -34,17 +34,17 @@ def test_a_trusted_peer_connects_while_the_other_is_flooded_from_spoofed_address
     assert answers < 2 * RATE * FLOOD_S
 
 
-def flood(world: World, victim: Host) -> None:
+def flood(world: World, victim: Host, *, rate: int = RATE, duration_s: float = FLOOD_S) -> None:
     chance = SeededEntropy("flood")
     encapsulation_key = DecapsulationKey(chance(64)).encapsulation_key
     public = victim.identity.public
-    for number in range(RATE * FLOOD_S):
+    for number in range(int(rate * duration_s)):
         cid = chance(8)
         bound = Message1.bound(cid, chance(32), encapsulation_key, keys.SUITE)
         message = bound + keys.mac1(public, bound) + bytes(16)
         source = Endpoint.of(f"203.{number % 250}.{number // 250 % 250}.1", 1 + number)
         for datagram in cut(1, cid, message).datagrams:
             world.timeline.after(
-                number / RATE,
+                number / rate,
                 lambda datagram=datagram, source=source: world.network.send(datagram, source, victim.endpoint),  # type: ignore[misc]
             )

@@ -66,20 +66,28 @@ def test_a_packet_for_a_trusted_peer_connects_to_it() -> None:
     world.run_until(lambda: world.would_pass(alice, bob), limit_s=5)
 
 
-def test_an_idle_pair_costs_less_than_100_bits_a_second() -> None:
+IP_AND_UDP_BYTES = {4: 20 + 8, 6: 40 + 8}
+
+
+def test_an_idle_pair_costs_less_than_100_bits_a_second_in_every_hour() -> None:
+    """Everything on UDP of both nodes together, with IPv6 headers: probes, handshakes, ratchets, STUN.
+
+    WireGuard adds nothing to it: it has no persistent keepalive here, and sends none where no data came. The link to
+    the backbone is TCP, one for all peers, and is not in the figure.
+    """
     world = World()
     alice, bob = world.pair()
     alice.start()
     bob.start()
     world.run_until(lambda: world.would_pass(alice, bob), limit_s=3)
     world.run_for(60)
-    payload_before = world.network.sent_bytes.total()
-    datagrams_before = world.network.sent_datagrams.total()
-    world.run_for(6 * HOUR_S)
-    payload = world.network.sent_bytes.total() - payload_before
-    datagrams = world.network.sent_datagrams.total() - datagrams_before
-    with_ipv6_headers = payload + 48 * datagrams
-    assert with_ipv6_headers * 8 / (6 * HOUR_S) < 100
+    bits_a_second = []
+    for _ in range(6):
+        before = world.network.bytes_on_the_wire(IP_AND_UDP_BYTES[6])
+        world.run_for(HOUR_S)
+        bits_a_second.append((world.network.bytes_on_the_wire(IP_AND_UDP_BYTES[6]) - before) * 8 / HOUR_S)
+    assert max(bits_a_second) < 100
+    assert min(bits_a_second) > 60, "the keepalives that a NAT needs every 25 s are missing"
     assert world.would_pass(alice, bob)
 
 

@@ -47,9 +47,9 @@ def test_a_session_that_is_not_used_any_more_falls_silent_again() -> None:
     use(world, alice, bob, 300)
     world.run_for(130)
     installed = len(psks(alice))
-    before = world.network.sent_bytes.total() + 48 * world.network.sent_datagrams.total()
+    before = world.network.bytes_on_the_wire(48)
     world.run_for(6 * HOUR_S)
-    after = world.network.sent_bytes.total() + 48 * world.network.sent_datagrams.total()
+    after = world.network.bytes_on_the_wire(48)
     assert (after - before) * 8 / (6 * HOUR_S) < 100
     assert len(psks(alice)) == installed
     assert world.would_pass(alice, bob)

@@ -26,6 +26,7 @@ from shadowmesh.paths.puncher import Puncher
 from shadowmesh.records.hints import Hints
 from shadowmesh.session.events import FailureReason, HandshakeFailed, PeerAuthenticated, SessionEstablished
 from shadowmesh.session.handshaker import Handshaker
+from shadowmesh.session.keys import SUITE
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.entropy import Entropy, jitter
 from shadowmesh.wire.errors import DecodeError
@@ -146,10 +147,12 @@ class Connector:
         if peer.state is not PeerState.UNREACHABLE or now >= peer.failed_at + PACKET_RETRY_S:
             self._want(peer, now)
 
-    def rehandshake(self, peer_id: PeerID, path: Endpoint, now: float) -> None:
-        """The session has grown old: a new one on the same path, while the old one goes on."""
+    def rehandshake(self, peer_id: PeerID, path: Endpoint, now: float, *, forgotten: bool) -> None:
+        """A new session on the same path, while the old one goes on. `forgotten`: by the peer, and our record too."""
         record = self._known.record(peer_id)
         if record is not None:
+            if forgotten:
+                self._handshaker.peer_forgot(peer_id)
             self._handshaker.connect(record, [path], now)
             self._drain_handshaker(now)
 
@@ -348,6 +351,9 @@ class Connector:
         if record.record.revoked:
             self._fail(peer, now, f"{peer.name} has revoked its identity")
             return
+        if record.record.min_suite > SUITE:
+            self._fail(peer, now, f"{peer.name} demands a newer handshake than this version has")
+            return
         if self._link.online and not attempt.looked_up:
             attempt.look_up_at = now + LOOK_UP_AFTER_S
         if call:
@@ -437,7 +443,12 @@ class Connector:
             self._drops[ConnectorDrop.MALFORMED.value] += 1
             return
         peer.online, peer.hint_endpoints = hints.online, hints.endpoints
-        if not hints.online or peer.state is PeerState.CONNECTED:
+        if peer.state is PeerState.CONNECTED:
+            # A newer record may name another key, or be a revocation.
+            if not self._known.has(peer.peer_id, update.record_id):
+                self._out.append(RecordNeeded(peer.peer_id))
+            return
+        if not hints.online:
             return
         if peer.attempt is None:
             peer.wanted_until = max(peer.wanted_until, now + RECENTLY_WANTED_S)

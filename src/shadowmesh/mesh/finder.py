@@ -26,6 +26,16 @@ class Found:
     failure: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class KeysChanged:
+    """The newest record of the peer has another WireGuard key, other capabilities or a higher suite than before."""
+
+    peer: PeerID
+
+
+FinderOutput = LookUp | LookedUp | Found | Notice | SaveRecord | KeysChanged
+
+
 class Finder:
     """After each call: drain `poll()`. Has no timers: each LookUp is answered by the shell."""
 
@@ -33,7 +43,7 @@ class Finder:
         self._known = known
         self._look_ups = LookUps()
         self._askers: dict[PeerID, int] = {}  # how many wait
-        self._out: deque[LookUp | LookedUp | Found | Notice | SaveRecord] = deque()
+        self._out: deque[FinderOutput] = deque()
 
     def need(self, peer: PeerID, have: bytes | None = None) -> None:
         """Answered by Found. `have`: first 8 bytes of the record's id, when not the one that is held."""
@@ -89,7 +99,7 @@ class Finder:
         for peer in self._look_ups.clear():
             self._fail(peer, f"the backbone is not reached ({reason})")
 
-    def poll(self) -> LookUp | LookedUp | Found | Notice | SaveRecord | None:
+    def poll(self) -> FinderOutput | None:
         return self._out.popleft() if self._out else None
 
     def _accept(self, peer: PeerID, record: SignedRecord) -> str:
@@ -105,6 +115,8 @@ class Finder:
                 self._out.append(Notice(WARNING, f"{peer} has signed two records with one number: {ids}"))
             return str(refused)
         self._out.append(SaveRecord(record))
+        if held is not None and _of_sessions(held) != _of_sessions(record):
+            self._out.append(KeysChanged(peer))
         return ""
 
     def _fail(self, peer: PeerID, failure: str) -> None:
@@ -118,3 +130,8 @@ class Finder:
     def _drain(self) -> None:
         while (request := self._look_ups.poll()) is not None:
             self._out.append(request)
+
+
+def _of_sessions(record: SignedRecord) -> tuple[bytes, int, int]:
+    """What of a record a session is made with."""
+    return record.record.wireguard_key, record.record.capabilities, record.record.min_suite

@@ -40,6 +40,11 @@ class KnownPeers:
     def record(self, peer: PeerID) -> SignedRecord | None:
         return self._records.get(peer)
 
+    def has(self, peer: PeerID, record_id: bytes) -> bool:
+        """Whether this is the record that is held of the peer."""
+        record = self._records.get(peer)
+        return record is not None and record.record_id == record_id
+
     def look_up(self, peer: PeerID) -> SignedRecord | None:
         """Counts a hit or a miss of the cache."""
         self.cache.look_up(peer)

@@ -26,7 +26,7 @@ from shadowmesh.mesh.backbone_link import BackboneLink, LinkOutput
 from shadowmesh.mesh.connector import Connector, ConnectorOutput
 from shadowmesh.mesh.connector_events import AttemptFailed, LinkView, RecordNeeded
 from shadowmesh.mesh.errors import NotTrusted
-from shadowmesh.mesh.finder import Finder, Found
+from shadowmesh.mesh.finder import Finder, FinderOutput, Found, KeysChanged
 from shadowmesh.mesh.known_peers import KnownPeers
 from shadowmesh.mesh.link_events import DirectoryAccepted, LinkChanged, RecordOutrun, UpdatesOpened
 from shadowmesh.mesh.outlet import Outlet
@@ -34,7 +34,6 @@ from shadowmesh.mesh.outputs import (
     ClosePorts,
     ConnectFailed,
     LookedUp,
-    LookUp,
     Notice,
     OpenPorts,
     Output,
@@ -412,8 +411,8 @@ class Mesh:
             case TunnelMoved(peer=peer, path=path):
                 self._known.reached(peer, path)
                 self._saving.cache_changed()
-            case SessionOld(peer=peer, path=path):
-                self._connector.rehandshake(peer, path, now)
+            case SessionOld(peer=peer, path=path, forgotten=forgotten):
+                self._connector.rehandshake(peer, path, now, forgotten=forgotten)
             case Ponged(peer=peer, rtt_s=rtt_s):
                 if rtt_s is not None:
                     self._known.measured(peer, rtt_s)
@@ -466,10 +465,12 @@ class Mesh:
         if ports := self._out.ports.sweep(self._tunnels.paths(), now):
             self._out.append(ClosePorts(ports))
 
-    def _finder_output(self, output: LookUp | LookedUp | Found | Notice | SaveRecord, now: float) -> None:
+    def _finder_output(self, output: FinderOutput, now: float) -> None:
         match output:
             case Found(peer=peer, hints=hints, failure=failure):
                 self._connector.looked_up(peer, hints=hints, failure=failure, now=now)
+            case KeysChanged(peer=peer):
+                self._tunnels.renew(peer, now)
             case SaveRecord(record=record):
                 self._saving.cache_changed()
                 self._out.append(output)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from shadowmesh.identity.names import PeerID
+from shadowmesh.mesh.answer_watch import AnswerWatch
 from shadowmesh.mesh.outputs import InstallPeer, Ponged, RemovePeer, SetPath
 from shadowmesh.mesh.ratchets import Ratchets
 from shadowmesh.paths.events import PathLost, PathMoved, PingDone
@@ -54,6 +55,7 @@ class SessionOld:
 
     peer: PeerID
     path: Endpoint
+    forgotten: bool = False  # the peer has probably restarted: it answers neither packets nor a probe
 
 
 @dataclass(slots=True)
@@ -64,6 +66,7 @@ class _Tunnel:
     cipher: Cipher
     handshake_s: float
     renew_at: float
+    answers: AnswerWatch
 
     def install(self, psk: bytes, path: Endpoint) -> InstallPeer:
         """The initiator begins WireGuard's handshake: when it has the PSK, the responder is ready."""
@@ -136,7 +139,9 @@ class Tunnels:
         if before is not None and before.wireguard_key != key:
             self._forget(before)
         renew_at = now + SESSION_LIFETIME_S[session.role]
-        tunnel = _Tunnel(session.peer, key, session.role, session.cipher, session.took_s, renew_at)
+        answers = AnswerWatch(now) if before is None else before.answers
+        answers.heard(now)
+        tunnel = _Tunnel(session.peer, key, session.role, session.cipher, session.took_s, renew_at, answers)
         self._tunnels[session.peer] = tunnel
         self._by_key[key] = session.peer
         self._out.append(tunnel.install(session.psk, session.endpoint))
@@ -166,11 +171,13 @@ class Tunnels:
         peer = self._by_key.get(wireguard_key)
         if peer is not None:
             self._prober.heard(peer, now)
+            self._tunnels[peer].answers.heard(now)
 
     def roamed(self, wireguard_key: bytes, path: Endpoint, now: float) -> None:
         """Its packets come from there, not from where its path leads to: it may have moved, or prefer another way."""
         peer = self._by_key.get(wireguard_key)
         if peer is not None:
+            self._tunnels[peer].answers.heard(now)
             self._prober.seen_at(peer, path, now)
             self._drain_prober()
 
@@ -180,6 +187,18 @@ class Tunnels:
         if peer is not None:
             self._ratchets.traffic(peer, rx_bytes, tx_bytes, now)
             self._drain_ratchets()
+            status = self._prober.status(peer)
+            rtt_s = None if status is None else status.rtt_s
+            if self._tunnels[peer].answers.traffic(rx_bytes, tx_bytes, now, rtt_s=rtt_s):
+                self._prober.probe(peer, now)
+                self._drain_prober()
+
+    def renew(self, peer: PeerID, now: float) -> None:
+        """What the session was made with holds no longer: a fresh handshake, while the old session goes on."""
+        tunnel = self._tunnels.get(peer)
+        if tunnel is not None:
+            tunnel.renew_at = now
+            self.handle_timeout(now)
 
     def network_changed(self, now: float) -> None:
         self._prober.probe_all(now)
@@ -210,12 +229,18 @@ class Tunnels:
         self._drain_ratchets()
         for tunnel in self._tunnels.values():
             status = self._prober.status(tunnel.peer)
-            if now >= tunnel.renew_at and status is not None:
+            if status is None:
+                continue
+            if now >= tunnel.renew_at:
                 tunnel.renew_at = now + _RETRY_RENEWAL_S
                 self._out.append(SessionOld(tunnel.peer, status.path))
+            if now >= tunnel.answers.due_at and tunnel.answers.judge(status.probed_at, now):
+                self._out.append(SessionOld(tunnel.peer, status.path, forgotten=True))
 
     def next_timeout(self) -> float | None:
-        deadlines: list[float | None] = [tunnel.renew_at for tunnel in self._tunnels.values()]
+        deadlines: list[float | None] = [
+            min(tunnel.renew_at, tunnel.answers.due_at) for tunnel in self._tunnels.values()
+        ]
         deadlines += [self._prober.next_timeout(), self._ratchets.next_timeout()]
         return min((at for at in deadlines if at is not None), default=None)
 

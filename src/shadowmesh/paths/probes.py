@@ -103,6 +103,13 @@ class PathProber:
                 session.begin_round(now)
         self.handle_timeout(now)
 
+    def probe(self, peer: PeerID, now: float) -> None:
+        """Find out now whether this peer is still there, unless that is being asked already."""
+        session = self._sessions.get(peer)
+        if session is not None and not session.silent:
+            session.begin_round(now)
+            self.handle_timeout(now)
+
     def ping(self, peer: PeerID, sequence: int, now: float) -> None:
         """Answered by PingDone. Raises KeyError when there is no session."""
         session = self._sessions[peer]

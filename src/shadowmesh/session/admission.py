@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network, IPv6Network
+from dataclasses import dataclass
 
 from shadowmesh.identity.keys import PublicIdentity
 from shadowmesh.session.cookie_reply import CookieReply
@@ -10,7 +10,15 @@ from shadowmesh.session.cookie_secrets import CookieSecrets
 from shadowmesh.session.drops import Dropped
 from shadowmesh.session.events import DropReason
 from shadowmesh.session.fragments import Flight
-from shadowmesh.session.limits import LOAD_HALF_OPEN, LOAD_RATE, MAX_PREFIXES, PREFIX_BURST, PREFIX_RATE
+from shadowmesh.session.limits import (
+    COOKIE_BURST,
+    COOKIE_RATE,
+    LOAD_HALF_OPEN,
+    LOAD_RATE,
+    MAX_PREFIXES,
+    PREFIX_BURST,
+    PREFIX_RATE,
+)
 from shadowmesh.session.messages import Message1
 from shadowmesh.session.source_prefix import source_prefix
 from shadowmesh.wire.endpoint import Endpoint
@@ -18,7 +26,7 @@ from shadowmesh.wire.entropy import Entropy
 
 
 class Admission:
-    """Everybody in quiet times; under load who shows a cookie, and not too many of one network."""
+    """Everybody in quiet times; under load who shows a cookie, not too many of one network, nor of all together."""
 
     def __init__(self, own: PublicIdentity, *, entropy: Entropy) -> None:
         self._own = own
@@ -26,6 +34,7 @@ class Admission:
         self._secrets = CookieSecrets(entropy)
         self._load = _Load()
         self._prefixes = PrefixRates()
+        self._all = TokenBucket(COOKIE_RATE, COOKIE_BURST, COOKIE_BURST, 0.0)
         self.cookies_asked = 0
 
     def judge(
@@ -42,7 +51,7 @@ class Admission:
             self.cookies_asked += 1
             cookie = self._secrets.cookie(source, now)
             return CookieReply.seal(cookie, flight, message1.mac1, self._own, self._entropy)
-        if not self._prefixes.take(source_prefix(source), now):
+        if not (self._prefixes.take(source_prefix(source), now) and self._all.take(now)):
             raise Dropped(DropReason.RATE_LIMITED)
         return None
 
@@ -61,20 +70,35 @@ class _Load:
         return self._level > LOAD_RATE
 
 
+@dataclass(slots=True)
+class TokenBucket:
+    rate: float  # a second
+    burst: float
+    tokens: float
+    at: float  # when that many were there
+
+    def take(self, now: float) -> bool:
+        """One, if there is one."""
+        self.tokens = min(self.burst, self.tokens + self.rate * (now - self.at))
+        self.at = now
+        if self.tokens < 1:
+            return False
+        self.tokens -= 1
+        return True
+
+
 class PrefixRates:
     """A token bucket for each network that is known to be there. The one that was quiet longest makes room."""
 
     def __init__(self) -> None:
-        self._buckets: dict[IPv4Network | IPv6Network, tuple[float, float]] = {}  # tokens, and when; oldest first
+        self._buckets: dict[bytes, TokenBucket] = {}  # the quietest first
 
     def __len__(self) -> int:
         return len(self._buckets)
 
-    def take(self, prefix: IPv4Network | IPv6Network, now: float) -> bool:
-        tokens, at = self._buckets.pop(prefix, (PREFIX_BURST, now))
-        tokens = min(PREFIX_BURST, tokens + PREFIX_RATE * (now - at))
+    def take(self, prefix: bytes, now: float) -> bool:
+        bucket = self._buckets.pop(prefix, None) or TokenBucket(PREFIX_RATE, PREFIX_BURST, PREFIX_BURST, now)
         if len(self._buckets) >= MAX_PREFIXES:
             del self._buckets[next(iter(self._buckets))]
-        admitted = tokens >= 1
-        self._buckets[prefix] = (tokens - 1 if admitted else tokens), now
-        return admitted
+        self._buckets[prefix] = bucket
+        return bucket.take(now)

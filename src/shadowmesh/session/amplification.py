@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shadowmesh.session.limits import AMPLIFICATION, MAX_HALF_OPEN_ADDRESSES
+from shadowmesh.session.limits import AMPLIFICATION, MAX_UNPROVED_ADDRESSES
 from shadowmesh.wire.endpoint import Endpoint
 
 
@@ -14,7 +14,7 @@ class AddressBudget:
 
     def credit(self, source: Endpoint, received_bytes: int) -> None:
         """The first eight addresses count; a ninth is never sent anything."""
-        if source in self._left or len(self._left) < MAX_HALF_OPEN_ADDRESSES:
+        if source in self._left or len(self._left) < MAX_UNPROVED_ADDRESSES:
             self._left[source] = self._left.get(source, 0) + AMPLIFICATION * received_bytes
 
     def spend(self, destination: Endpoint, sent_bytes: int) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Network
 
 from shadowmesh.session.amplification import AddressBudget
 from shadowmesh.session.fragments import CutMessage, Flight
@@ -19,7 +18,7 @@ class HalfOpen:
     h1: bytes  # names the M1 that it answers
     cid: bytes  # ours
     initiator_cid: bytes
-    prefix: IPv4Network | IPv6Network
+    prefix: bytes  # of the source that began it
     began_at: float
     began_at_step: int
     own: Side  # as M2 claimed it

@@ -131,6 +131,12 @@ class Handshaker:
         self.connect(record, [], now)
         self._outputs += self._attempts[record.peer_id].path_found(endpoint, probed_at, now)
 
+    def peer_forgot(self, peer: PeerID) -> None:
+        """The peer may have lost our record: the next attempt brings it at once."""
+        allowed = self._peers.get(peer)
+        if allowed is not None:
+            allowed.informed_of = None
+
     def cancel(self, peer: PeerID, now: float) -> None:  # noqa: ARG002  every command has its time
         """Ends the attempt, if there is one, with HandshakeFailed."""
         if self._drop_attempt(peer):
@@ -188,15 +194,16 @@ class Handshaker:
             case 3:
                 self._receive_message3(fragment, received_bytes, source, now)
             case _:
-                self._receive_as_initiator(fragment, source, now)
+                self._receive_as_initiator(fragment, received_bytes, source, now)
 
-    def _receive_as_initiator(self, fragment: Fragment, source: Endpoint, now: float) -> None:
+    def _receive_as_initiator(self, fragment: Fragment, received_bytes: int, source: Endpoint, now: float) -> None:
         cid = fragment.flight.cid
         attempt = self._attempts_by_cid.get(cid)
         if attempt is None:
             raise Dropped(DropReason.UNKNOWN_CONNECTION)
         if fragment.flight.message == 2 and attempt.message2_verified:
             raise Dropped(DropReason.REPLAYED)
+        attempt.credit(source, received_bytes)
         message = self._known.add(fragment, source, (cid, source), now)
         if message is None:
             return
@@ -248,6 +255,7 @@ class Handshaker:
         attempt = self._attempts_by_cid.get(request.flight.cid)
         if attempt is None:
             raise Dropped(DropReason.UNKNOWN_CONNECTION)
+        attempt.credit(source, received_bytes)
         self._outputs += attempt.resend(request)
 
     def _receive_cookie(self, reply: CookieReply, source: Endpoint, now: float) -> None:
@@ -259,7 +267,8 @@ class Handshaker:
     def _ask(self, request: MissingRequest, source: Endpoint) -> Iterable[Transmit]:
         if request.flight.message == 3:
             return self._responder.ask(request, source)
-        return [Transmit(request.encode(padded=True), source)]
+        attempt = self._attempts_by_cid.get(request.flight.cid)
+        return [] if attempt is None else attempt.ask(request, source)
 
     def _drop_attempt(self, peer: PeerID) -> bool:
         attempt = self._attempts.pop(peer, None)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from shadowmesh.identity.keys import BadSignature
 from shadowmesh.session import keys
+from shadowmesh.session.amplification import AddressBudget
 from shadowmesh.session.cookie_jar import CookieJar
 from shadowmesh.session.cookie_reply import CookieReply, mac2
 from shadowmesh.session.drops import Dropped
@@ -75,6 +76,7 @@ class Attempt:
         self.peer = peer
         self.cid = cid
         self.endpoints: list[Endpoint] = []
+        self._unasked = AddressBudget()  # for the addresses of answers that are none of these
         if peer.record is None:
             raise ValueError("an attempt needs the record of the peer")
         self._own = own
@@ -138,7 +140,7 @@ class Attempt:
         self._retransmissions += 1
         if self._retransmissions > RETRANSMISSIONS_WITHOUT_RECORD:
             del self._state.forms[:-1]
-        return _to([self._state.endpoint], self._state.forms[0].datagrams)
+        return self._answers(self._state.endpoint, self._state.forms[0].datagrams)
 
     def receive_cookie(self, reply: CookieReply, source: Endpoint, now: float) -> list[Transmit]:
         """M1 again, at once, with the cookie: for a genuine answer to the M1 that this address was last sent."""
@@ -177,7 +179,7 @@ class Attempt:
         authenticated = PeerAuthenticated(
             self.peer.peer_id, state.wireguard_key, source, state.final.psk, state.final.cipher
         )
-        return _to([source], state.forms[0].datagrams), authenticated
+        return self._answers(source, state.forms[0].datagrams), authenticated
 
     def receive_message4(self, message: bytes, now: float) -> SessionEstablished:
         """Ends the attempt."""
@@ -200,6 +202,15 @@ class Attempt:
             took_s=now - self._began_at,
         )
 
+    def credit(self, source: Endpoint, received_bytes: int) -> None:
+        """Something of this attempt came from there, or was made to look so."""
+        if source not in self.endpoints:
+            self._unasked.credit(source, received_bytes)
+
+    def ask(self, request: MissingRequest, source: Endpoint) -> list[Transmit]:
+        """For the missing fragments of M2, where the others came from."""
+        return self._answers(source, [request.encode(padded=True)])
+
     def resend(self, request: MissingRequest) -> list[Transmit]:
         """The fragments of M3 that were asked for: to the address that proved itself, whoever asks."""
         state = self._state
@@ -208,7 +219,8 @@ class Attempt:
         for form in state.forms:
             if request.asks_for(form.flight):
                 self._repairs += 1
-                return _to([state.endpoint], form.pick(request.missing)) if self._repairs <= MAX_REPAIR_ANSWERS else []
+                may_answer = self._repairs <= MAX_REPAIR_ANSWERS
+                return self._answers(state.endpoint, form.pick(request.missing)) if may_answer else []
         raise Dropped(DropReason.UNKNOWN_CONNECTION)
 
     def _begin(self) -> _AwaitingMessage2:
@@ -229,7 +241,16 @@ class Attempt:
             message = replace(message, mac2=mac2(cookie, message.encode()))
         state.flights[endpoint] = cut(Message1.NUMBER, self.cid, message.encode())
         state.sent_at[endpoint] = now
-        return _to([endpoint], state.flights[endpoint].datagrams)
+        return [Transmit(datagram, endpoint) for datagram in state.flights[endpoint].datagrams]
+
+    def _answers(self, destination: Endpoint, datagrams: Sequence[bytes]) -> list[Transmit]:
+        """An address that M1 was not sent to may be a forged one: it gets three times what came from there."""
+        is_asked = destination in self.endpoints
+        return [
+            Transmit(datagram, destination)
+            for datagram in datagrams
+            if is_asked or self._unasked.spend(destination, len(datagram))
+        ]
 
     def _verify(self, proof: ResponderProof, h2: bytes) -> None:
         statement = keys.responder_statement(h2, self.peer.fingerprint, proof.claim)
@@ -262,7 +283,3 @@ class Attempt:
 def _seal_message3(cid: bytes, shared_secret: bytes, h3: bytes, form: int, proof: InitiatorProof) -> CutMessage:
     sealed = keys.seal(keys.key3(shared_secret, h3, form), h3, proof.encode())
     return cut(3, cid, bytes([form]) + sealed)
-
-
-def _to(endpoints: Sequence[Endpoint], datagrams: Sequence[bytes]) -> list[Transmit]:
-    return [Transmit(datagram, endpoint) for endpoint in endpoints for datagram in datagrams]

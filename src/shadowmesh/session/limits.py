@@ -9,7 +9,7 @@ MAX_UNVALIDATED_A_PREFIX = 4  # a /24 or /48: a flood pushes out its own neighbo
 MAX_KNOWN_REASSEMBLIES = 256  # of M2 and M3 for connection ids that we gave out: at most 256 x 2 x 12.9 KB
 MAX_KNOWN_A_SOURCE = 2  # for one connection id and address: M3 has two forms
 MAX_VARIANTS = 2  # of one fragment: the genuine one and a forged one
-MAX_COMBINATIONS = 16  # of variants, each tried with one SHA-256
+MAX_COMBINATIONS = 64  # of variants, each tried with one SHA-256: all of an M2 of which every fragment has a forgery
 
 # Repair of single fragments.
 SILENCE_S = 0.02  # fragments of one flight arrive together; after this long one is lost
@@ -29,7 +29,7 @@ RETRANSMISSIONS_WITHOUT_RECORD = 2  # of M3; then the responder has probably los
 HALF_OPEN_S = GIVE_UP_S  # no longer than the initiator goes on
 MAX_HALF_OPEN = 256  # 8 KB each; a quarter second of the thousand signatures a second that a core can make
 MAX_HALF_OPEN_A_PREFIX = 16  # a /24 or /48
-MAX_HALF_OPEN_ADDRESSES = MAX_ENDPOINTS  # addresses that one handshake is answered at
+MAX_UNPROVED_ADDRESSES = MAX_ENDPOINTS  # that one handshake, of either role, answers
 AMPLIFICATION = 3  # bytes sent for each byte received before the address is proved (as RFC 9000 §8.1)
 COMPLETED_S = 60.0  # M4 is repeated that long: twice what an initiator goes on for
 MAX_COMPLETED = 256  # 0.3 KB each; more than a node has peers that connect within a minute
@@ -46,7 +46,9 @@ MAX_COOKIES = 1024  # held by an initiator, 16 bytes each: 128 attempts with eig
 MAX_COOKIES_AN_ENDPOINT = 3  # taken in one attempt: more than secrets turn in 30 s; bounds what forged replies cost
 PREFIX_RATE = 4.0  # M1 a second with a good cookie, from one /24 or /48 while under load
 PREFIX_BURST = 8.0  # the peers behind one NAT that start together
-MAX_PREFIXES = 1024  # 200 bytes each; who has more networks than that gets through anyhow
+MAX_PREFIXES = 1024  # 200 bytes each; who has more networks than that meets the bound for all of them
+COOKIE_RATE = 100.0  # M1 a second with a good cookie, from all networks while under load: a fifth of a core
+COOKIE_BURST = 50.0  # half a second of it
 
 # The PSK ratchet.
 RATCHET_INTERVAL_S = 120.0  # of traffic: WireGuard's own interval between rekeys

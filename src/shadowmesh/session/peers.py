@@ -9,6 +9,7 @@ from shadowmesh.identity.names import Fingerprint, PeerID
 from shadowmesh.records.peer_record import SignedRecord
 from shadowmesh.session.drops import Dropped
 from shadowmesh.session.events import DropReason
+from shadowmesh.session.keys import SUITE
 from shadowmesh.session.limits import MAX_ALLOWED_PEERS
 from shadowmesh.session.messages import Claim
 
@@ -39,13 +40,14 @@ class AllowedPeer:
         """A signed claim against the record that we hold. Raises Dropped.
 
         It may name a newer record, whose facts we then learn from the signature. An older one is no way back:
-        the key must be that of the record which we hold.
+        the key must be that of the record which we hold. Nor is there one to our suite for who demands a higher one.
         """
         if self.record is None:
             return
         held = Claim.of(self.record)
         if (
             self.record.record.revoked
+            or self.record.record.min_suite > SUITE
             or (claim.sequence == held.sequence and claim != held)
             or (claim.sequence < held.sequence and claim.wireguard_key != held.wireguard_key)
         ):

@@ -1,15 +1,10 @@
 """Whom a limit counts as one source."""
 
-from ipaddress import IPv4Network, IPv6Network
-
 from shadowmesh.wire.endpoint import Endpoint
 
-_PREFIX_BITS = {4: 24, 6: 48}  # what one customer, or one careless network, can send from
+_PREFIX_BYTES = {4: 3, 6: 6}  # a /24 or /48: what one customer, or one careless network, can send from
 
 
-def source_prefix(endpoint: Endpoint) -> IPv4Network | IPv6Network:
-    """The /24 or /48 that an address lies in."""
-    bits = _PREFIX_BITS[endpoint.address.version]
-    if endpoint.address.version == 4:
-        return IPv4Network((endpoint.address.packed, bits), strict=False)
-    return IPv6Network((endpoint.address.packed, bits), strict=False)
+def source_prefix(endpoint: Endpoint) -> bytes:
+    """The first 3 bytes of an IPv4 address, 6 of an IPv6 one."""
+    return endpoint.address.packed[: _PREFIX_BYTES[endpoint.address.version]]

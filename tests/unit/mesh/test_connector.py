@@ -223,6 +223,16 @@ def test_hints_of_a_public_peer_are_tried() -> None:
     assert {transmit.destination for transmit in node.transmits()} == {ELSEWHERE}
 
 
+def test_while_connected_a_newer_record_is_asked_for_and_the_held_one_is_not() -> None:
+    node = Node(RECORD, link=ONLINE)
+    node.connector.connected(BOB.peer_id, 0.0)
+    for record_id, asked in ((RECORD.record_id, False), (bytes(32), True)):
+        hints = Hints(online=True, last_seen_at=0).encode()
+        node.connector.update_received(Update(peer=BOB.peer_id.raw, record_id=record_id, hints=hints), 0.0)
+        assert (RecordNeeded(BOB.peer_id) in node.others()) is asked
+    assert node.state() is PeerState.CONNECTED
+
+
 def test_malformed_and_unexpected_updates_are_counted() -> None:
     node = Node(RECORD, link=ONLINE)
     node.connector.update_received(Update(peer=BOB.peer_id.raw, record_id=bytes(32), hints=b"?"), 0.0)
@@ -237,11 +247,17 @@ def test_malformed_and_unexpected_updates_are_counted() -> None:
     }
 
 
-def test_a_peer_that_has_revoked_its_identity_is_not_connected_to() -> None:
-    node = Node(record_of(1, sequence=REVOKED_SEQUENCE), at=WHERE, link=ONLINE)
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [(record_of(1, sequence=REVOKED_SEQUENCE), "revoked"), (record_of(1, min_suite=2), "newer handshake")],
+)
+def test_a_peer_that_has_revoked_its_identity_or_demands_another_suite_is_not_connected_to(
+    record: SignedRecord, reason: str
+) -> None:
+    node = Node(record, at=WHERE, link=ONLINE)
     node.want()
     (failed,) = [output for output in node.others() if isinstance(output, AttemptFailed)]
-    assert "revoked" in failed.reason
+    assert reason in failed.reason
     assert node.transmits() == []
 
 

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import pytest
 from tests.sim.world import WALL_START, identity_number
 from tests.unit.mesh.records import forged, record_of
 
-from shadowmesh.mesh.finder import MAX_ASKERS, Finder, Found
+from shadowmesh.mesh.finder import MAX_ASKERS, Finder, FinderOutput, Found, KeysChanged
 from shadowmesh.mesh.known_peers import KnownPeers
 from shadowmesh.mesh.outputs import LookedUp, LookUp, Notice, SaveRecord
 from shadowmesh.mesh.trust import TrustList
@@ -21,6 +22,21 @@ def test_a_miss_asks_the_backbone_and_its_record_is_saved_and_told() -> None:
     assert drained(finder) == [LookUp(BOB, None)]
     found(finder, RECORD)
     assert drained(finder) == [SaveRecord(RECORD), LookedUp(BOB, RECORD, "backbone", True), Found(BOB, HINTS)]
+
+
+@pytest.mark.parametrize(
+    ("newer", "changed"),
+    [
+        (record_of(1, sequence=6), False),
+        (record_of(1, sequence=6, capabilities=8), True),
+        (record_of(1, sequence=6, wireguard_key=b"x" * 32), True),
+    ],
+)
+def test_a_newer_record_with_other_keys_or_capabilities_is_told_as_such(newer: SignedRecord, changed: bool) -> None:
+    finder = made(RECORD)
+    finder.need(BOB)
+    found(finder, newer)
+    assert (KeysChanged(BOB) in drained(finder)) is changed
 
 
 def test_a_hit_asks_nobody() -> None:
@@ -159,7 +175,7 @@ def found(finder: Finder, record: SignedRecord) -> None:
     finder.peer_found(BOB, record, record.record_id, HINTS)
 
 
-def drained(finder: Finder) -> list[LookUp | LookedUp | Found | Notice | SaveRecord]:
+def drained(finder: Finder) -> list[FinderOutput]:
     outputs = []
     while (output := finder.poll()) is not None:
         outputs.append(output)

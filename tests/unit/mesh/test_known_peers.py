@@ -54,6 +54,14 @@ def test_a_record_that_came_with_a_session_is_kept_when_it_is_newer() -> None:
     assert known.record(BOB.peer_id) == newest
 
 
+def test_a_record_is_told_from_others_by_its_id() -> None:
+    known, record = made(), record_of(1)
+    assert not known.has(BOB.peer_id, record.record_id)
+    known.accept(BOB.peer_id, record)
+    assert known.has(BOB.peer_id, record.record_id)
+    assert not known.has(BOB.peer_id, bytes(32))
+
+
 def test_peers_are_ordered_by_their_last_session() -> None:
     one, two, three = (identity_number(number).peer_id for number in (1, 2, 3))
     known = KnownPeers(

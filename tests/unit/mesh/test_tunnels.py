@@ -217,6 +217,26 @@ def test_a_tunnel_takes_probes_and_ratchets_and_no_handshakes() -> None:
     assert not Tunnels.takes(b"\x40\1\1")
 
 
+def test_traffic_that_is_not_answered_is_followed_by_a_probe_and_then_by_a_call_for_a_new_session() -> None:
+    tunnels = installed()
+    tunnels.wireguard_handshake(SESSION.wireguard_key, 1.0)
+    tunnels.traffic(SESSION.wireguard_key, 0, 100, 2.0)
+    assert tunnels.poll() is None
+    tunnels.traffic(SESSION.wireguard_key, 0, 200, 2.5)
+    assert isinstance(probe := tunnels.poll(), Transmit)
+    assert probe.destination == WHERE
+    assert run(tunnels, 3.0) == [SessionOld(BOB, WHERE, forgotten=True)]
+    assert BOB in tunnels
+
+
+def test_a_renewal_that_is_wanted_comes_at_once_and_once() -> None:
+    tunnels = installed()
+    tunnels.renew(BOB, 1.0)
+    tunnels.renew(ME, 1.0)
+    tunnels.handle_timeout(1.0)
+    assert without_transmits(tunnels) == [SessionOld(BOB, WHERE)]
+
+
 def made() -> Tunnels:
     return Tunnels(ME, MY_KEY, entropy=SeededEntropy(1))
 

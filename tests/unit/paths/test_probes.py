@@ -175,6 +175,16 @@ def test_a_lost_validation_is_repeated_with_the_next_probe_of_the_peer() -> None
         assert [sent.destination for sent in prober.sent()] == [ELSEWHERE, ELSEWHERE]
 
 
+def test_one_peer_is_probed_at_once_unless_it_is_being_asked_already() -> None:
+    prober = Probing()
+    prober.a.heard(B, 0.1)
+    prober.sent()
+    for _ in range(2):
+        prober.a.probe(B, 1.0)
+    prober.a.probe(PeerID(b"x" * 20), 1.0)
+    assert len(prober.sent()) == 1
+
+
 def test_a_replayed_probe_is_not_answered() -> None:
     prober = Probing()
     (probe,) = prober.sent()

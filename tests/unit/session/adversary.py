@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tests.unit.session.harness import identity, record
 
-from shadowmesh.identity.keys import Identity
+from shadowmesh.identity.keys import Identity, PublicIdentity
 from shadowmesh.identity.names import Fingerprint
 from shadowmesh.session import keys
 from shadowmesh.session.cookie_reply import CookieReply, mac2
@@ -29,8 +29,15 @@ from shadowmesh.session.messages import (
 class LyingInitiator:
     """Knows the responder's public key, as everybody may."""
 
-    def __init__(self, responder: int, *, cid: bytes = b"initiatr", suite: int = keys.SUITE, seed: int = 0) -> None:
-        self.responder = identity(responder).public
+    def __init__(
+        self,
+        responder: int | PublicIdentity,
+        *,
+        cid: bytes = b"initiatr",
+        suite: int = keys.SUITE,
+        seed: int = 0,
+    ) -> None:
+        self.responder = identity(responder).public if isinstance(responder, int) else responder
         self.cid = cid
         self.decapsulation_key = DecapsulationKey(seed.to_bytes(64, "big"))
         bound = Message1.bound(cid, bytes(32), self.decapsulation_key.encapsulation_key, suite)

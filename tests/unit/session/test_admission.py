@@ -17,6 +17,8 @@ from shadowmesh.session.events import DropReason
 from shadowmesh.session.fragments import Fragment, MissingRequest, cut
 from shadowmesh.session.limits import (
     AMPLIFICATION,
+    COOKIE_BURST,
+    COOKIE_RATE,
     COOKIE_SECRET_S,
     LOAD_HALF_OPEN,
     LOAD_RATE,
@@ -120,6 +122,20 @@ def test_one_network_with_good_cookies_gets_a_burst_and_then_four_a_second(monke
         _inject(world, b, liar.flight1_with(_asked(world, b, liar, source)), source)
     assert counted["sign"] == PREFIX_BURST
     assert b.handshaker.drops[DropReason.RATE_LIMITED] == 100 - PREFIX_BURST
+
+
+def test_many_networks_with_good_cookies_together_get_less_than_each_could_have_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each stays below its own rate; a second of it, in which every network comes twice."""
+    world, b = _flooded()
+    counted = _count_lattice_operations(monkeypatch)
+    for number in range(800):
+        liar, source = _stranger(3000 + number), endpoint(100 + number % 400)
+        _inject(world, b, liar.flight1_with(_asked(world, b, liar, source)), source)
+        world.now += 1 / 800
+    assert COOKIE_RATE <= counted["sign"] <= COOKIE_RATE + COOKIE_BURST
+    assert b.handshaker.drops[DropReason.RATE_LIMITED] == 800 - counted["sign"]
 
 
 def test_no_address_gets_more_than_three_times_what_it_sends_whatever_it_tries() -> None:

@@ -1,7 +1,7 @@
 from tests.unit.session.harness import endpoint
 
 from shadowmesh.session.amplification import AddressBudget
-from shadowmesh.session.limits import MAX_HALF_OPEN_ADDRESSES
+from shadowmesh.session.limits import MAX_UNPROVED_ADDRESSES
 
 
 def test_an_address_is_sent_three_bytes_for_each_that_it_sent() -> None:
@@ -22,7 +22,7 @@ def test_what_one_address_sent_pays_for_no_other() -> None:
 
 def test_the_ninth_address_is_sent_nothing() -> None:
     budget = AddressBudget()
-    for number in range(MAX_HALF_OPEN_ADDRESSES + 1):
+    for number in range(MAX_UNPROVED_ADDRESSES + 1):
         budget.credit(endpoint(number), 100)
-    assert budget.spend(endpoint(MAX_HALF_OPEN_ADDRESSES - 1), 1)
-    assert not budget.spend(endpoint(MAX_HALF_OPEN_ADDRESSES), 1)
+    assert budget.spend(endpoint(MAX_UNPROVED_ADDRESSES - 1), 1)
+    assert not budget.spend(endpoint(MAX_UNPROVED_ADDRESSES), 1)

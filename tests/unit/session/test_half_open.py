@@ -12,7 +12,7 @@ from shadowmesh.session.source_prefix import source_prefix
 
 def test_it_is_found_by_our_cid_by_its_message1_and_by_its_message2() -> None:
     table = HalfOpenTable()
-    half_open = _half_open(1)
+    half_open = made_half_open(1)
     table.add(half_open)
     assert table.with_cid(half_open.cid) is half_open
     assert table.for_message1(half_open.h1) is half_open
@@ -21,7 +21,7 @@ def test_it_is_found_by_our_cid_by_its_message1_and_by_its_message2() -> None:
 
 def test_when_it_expires_its_message1_is_used_for_five_minutes() -> None:
     table = HalfOpenTable()
-    half_open = _half_open(1, now=10.0)
+    half_open = made_half_open(1, now=10.0)
     table.add(half_open)
     assert table.next_timeout() == 10.0 + HALF_OPEN_S
     table.expire(10.0 + HALF_OPEN_S)
@@ -32,9 +32,9 @@ def test_when_it_expires_its_message1_is_used_for_five_minutes() -> None:
 
 def test_one_prefix_evicts_its_own_oldest_and_no_other() -> None:
     table = HalfOpenTable()
-    quiet = _half_open(0, prefix_of=200)
+    quiet = made_half_open(0, prefix_of=200)
     table.add(quiet)
-    flood = [_half_open(number, prefix_of=1) for number in range(1, MAX_HALF_OPEN_A_PREFIX + 3)]
+    flood = [made_half_open(number, prefix_of=1) for number in range(1, MAX_HALF_OPEN_A_PREFIX + 3)]
     for half_open in flood:
         table.add(half_open)
     assert len(table) == 1 + MAX_HALF_OPEN_A_PREFIX
@@ -46,9 +46,9 @@ def test_one_prefix_evicts_its_own_oldest_and_no_other() -> None:
 def test_when_the_table_is_full_the_oldest_makes_room_and_may_begin_anew() -> None:
     table = HalfOpenTable()
     for number in range(MAX_HALF_OPEN + 1):
-        table.add(_half_open(number, prefix_of=number))
+        table.add(made_half_open(number, prefix_of=number))
     assert len(table) == MAX_HALF_OPEN
-    first = _half_open(0)
+    first = made_half_open(0)
     assert table.with_cid(first.cid) is None
     assert not table.used(first.h1, 0.0)
 
@@ -56,16 +56,16 @@ def test_when_the_table_is_full_the_oldest_makes_room_and_may_begin_anew() -> No
 def test_the_memory_of_used_ones_is_bounded() -> None:
     table = HalfOpenTable()
     for number in range(MAX_USED + 1):
-        table.close(_half_open(number), 0.0)
-    assert not table.used(_half_open(0).h1, 1.0)
-    assert table.used(_half_open(1).h1, 1.0)
+        table.close(made_half_open(number), 0.0)
+    assert not table.used(made_half_open(0).h1, 1.0)
+    assert table.used(made_half_open(1).h1, 1.0)
 
 
 def test_the_secret_is_not_printed() -> None:
-    assert "secret" not in repr(_half_open(1))
+    assert "secret" not in repr(made_half_open(1))
 
 
-def _half_open(number: int, *, prefix_of: int = 1, now: float = 0.0) -> HalfOpen:
+def made_half_open(number: int, *, prefix_of: int = 1, now: float = 0.0) -> HalfOpen:
     name = number.to_bytes(32, "big")
     return HalfOpen(
         h1=name,

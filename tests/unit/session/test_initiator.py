@@ -10,8 +10,17 @@ from tests.unit.session.harness import DEAD, Node, Sent, World, endpoint, identi
 from shadowmesh.session.cookie_reply import CookieReply, mac2
 from shadowmesh.session.events import DropReason, FailureReason, HandshakeFailed, PeerAuthenticated, Role
 from shadowmesh.session.fragments import Flight, Fragment, MissingRequest, cut
-from shadowmesh.session.limits import COOKIE_HELD_S, MAX_COOKIES_AN_ENDPOINT, MAX_ENDPOINTS, MAX_REPAIR_ANSWERS
+from shadowmesh.session.limits import (
+    AMPLIFICATION,
+    COOKIE_HELD_S,
+    MAX_COOKIES_AN_ENDPOINT,
+    MAX_ENDPOINTS,
+    MAX_REPAIR_ANSWERS,
+)
 from shadowmesh.session.messages import M3_BYTES, Claim, Message1
+from shadowmesh.wire.endpoint import Endpoint
+
+VICTIM = endpoint(77)  # nobody's, as far as the nodes know
 
 
 def test_message1_goes_to_every_endpoint_once_and_to_eight_at_most() -> None:
@@ -131,6 +140,45 @@ def test_a_lost_fragment_of_message3_is_asked_for_within_a_round_trip(lost: int)
     assert a.session.took_s == pytest.approx(0.14, abs=0.001)
 
 
+def test_forged_fragments_of_an_address_that_was_not_asked_bring_it_three_times_their_bytes_at_most() -> None:
+    """By one who reads cidI on the way: the requests for the rest of M2 are full datagrams, and six of them."""
+    world = World()
+    a, b = world.pair()
+    world.lose = lambda sent: sent.destination == a.endpoints[0]
+    world.connect(a, b)
+    world.run(0.1)
+    genuine = world.sent_by(b, 2)
+    spent = 0
+    for sent in (genuine[0], genuine[5]):
+        world.inject(sent.payload, VICTIM, a)
+        spent += len(sent.payload)
+        world.run(4)
+        assert _bytes_to(world, VICTIM) <= AMPLIFICATION * spent
+    assert _bytes_to(world, VICTIM) > 0
+
+
+def test_a_copied_message2_of_an_address_that_was_not_asked_brings_it_three_times_its_bytes_at_most() -> None:
+    world = World()
+    a, b = world.pair()
+    world.lose = lambda sent: sent.destination in (a.endpoints[0], VICTIM)
+    world.connect(a, b)
+    world.run(0.1)
+    genuine = world.sent_by(b, 2)[:6]
+    for sent in genuine:
+        world.inject(sent.payload, VICTIM, a)
+    flight3 = [sent for sent in world.sent_by(a, 3) if sent.destination == VICTIM]
+    assert len(flight3) == 10
+    request = MissingRequest(
+        replace(Fragment.decode(flight3[0].payload).flight, cid=genuine[0].payload[4:12]), (0, 1, 2)
+    )
+    requests = [request.encode(padded=False)] * 8
+    for datagram in requests:
+        world.inject(datagram, VICTIM, a)
+    world.run(31)
+    spent = sum(len(sent.payload) for sent in genuine) + sum(map(len, requests))
+    assert _bytes_to(world, VICTIM) <= AMPLIFICATION * spent
+
+
 def test_who_asks_for_message3_without_end_is_answered_eight_times_a_flight() -> None:
     world = World()
     a, b = world.pair()
@@ -200,16 +248,6 @@ def test_a_responder_that_goes_silent_after_a_good_answer_is_a_timeout() -> None
     assert a.failures == [HandshakeFailed(identity(2).peer_id, FailureReason.TIMEOUT)]
 
 
-def test_whoever_holds_our_key_cannot_answer_in_the_name_of_a_peer() -> None:
-    world = World()
-    a, b = world.pair()
-    world.connect(a, b, [DEAD])
-    for datagram in flight2(_flight1(world), named=2, signer=1):
-        world.inject(datagram, endpoint(66), a)
-    assert a.handshaker.drops[DropReason.BAD_SIGNATURE] == 1
-    assert world.sent_by(a, 3) == []
-
-
 def test_the_signature_of_another_role_is_not_accepted() -> None:
     world = World()
     a, b = world.pair()
@@ -217,17 +255,6 @@ def test_the_signature_of_another_role_is_not_accepted() -> None:
     for datagram in flight2(_flight1(world), named=2, signer=2, context=b"shadowmesh/v1/session-init"):
         world.inject(datagram, endpoint(66), a)
     assert a.handshaker.drops[DropReason.BAD_SIGNATURE] == 1
-
-
-def test_another_peers_answer_to_our_key_passed_on_is_not_accepted() -> None:
-    """Identity misbinding: C asks B with the ephemeral key of A, and hands B's answer to A as its own."""
-    world = World()
-    a, c = world.pair(1, 3)
-    world.connect(a, c, [DEAD])
-    for datagram in flight2(_flight1(world), named=2, signer=2):
-        world.inject(datagram, endpoint(66), a)
-    assert a.handshaker.drops[DropReason.UNDECRYPTABLE] == 1
-    assert world.sent_by(a, 3) == []
 
 
 def test_a_responder_may_say_that_it_has_a_newer_wireguard_key_but_not_an_older_one() -> None:
@@ -279,6 +306,20 @@ def test_the_record_travels_once_and_again_when_it_changed() -> None:
         assert b.session.record == own
         assert a.session.psk == b.session.psk
     assert lengths == [M3_BYTES + len(record(1).encoded), M3_BYTES, M3_BYTES + len(record(1, sequence=2).encoded)]
+
+
+def test_a_peer_that_may_have_forgotten_us_gets_the_record_at_once() -> None:
+    world = World()
+    a, b = world.pair()
+    for _ in range(2):
+        world.connect(a, b)
+        world.run(1)
+        b.handshaker = world.handshaker(2)
+        world.trust(a, b)
+        a.handshaker.peer_forgot(identity(2).peer_id)
+        a.handshaker.peer_forgot(identity(3).peer_id)
+    assert len(a.sessions) == 2
+    assert b.session.took_s < 0.1
 
 
 def test_a_responder_that_lost_the_record_gets_it_after_two_retransmissions() -> None:
@@ -456,3 +497,7 @@ def reply_to(flight: Flight, world: World) -> CookieReply:
     message = b"".join(Fragment.decode(sent.payload).payload for sent in world.sent[:2])
     mac1 = Message1.decode(message).mac1
     return CookieReply.seal(b"c" * 16, flight, mac1, identity(2).public, seeded_entropy(1))
+
+
+def _bytes_to(world: World, destination: Endpoint) -> int:
+    return sum(len(sent.payload) for sent in world.sent if sent.destination == destination)

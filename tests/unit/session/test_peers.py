@@ -6,6 +6,7 @@ from tests.unit.session.harness import identity, record
 from shadowmesh.records.peer_record import REVOKED_SEQUENCE
 from shadowmesh.session import peers
 from shadowmesh.session.drops import Dropped
+from shadowmesh.session.keys import SUITE
 from shadowmesh.session.messages import Claim
 from shadowmesh.session.peers import AllowedPeer, AllowedPeers
 
@@ -76,3 +77,11 @@ def test_whoever_revoked_its_record_claims_nothing_any_more() -> None:
     peer = AllowedPeer(identity(1).fingerprint, record(1, sequence=REVOKED_SEQUENCE))
     with pytest.raises(Dropped):
         peer.check_claim(Claim.of(record(1, sequence=REVOKED_SEQUENCE)))
+
+
+def test_whoever_demands_a_higher_suite_gets_no_session_in_ours() -> None:
+    payload = replace(record(1).record, sequence=2, min_suite=SUITE + 1)
+    peer = AllowedPeer(identity(1).fingerprint, payload.sign(identity(1)))
+    for claim in (Claim.of(record(1)), Claim(b"recordid", 2, record(1).record.wireguard_key, 0)):
+        with pytest.raises(Dropped, match="record refused"):
+            peer.check_claim(claim)

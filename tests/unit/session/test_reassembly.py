@@ -2,6 +2,7 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.session.harness import endpoint
@@ -38,6 +39,21 @@ def test_a_forged_fragment_does_not_spoil_the_genuine_ones_whether_it_comes_befo
     sequence = [forged, *genuine] if before else [*genuine[:-1], forged, genuine[-1]]
     results = [reassembler.add(fragment, A, "group", 0.0) for fragment in sequence]
     assert MESSAGE in results
+
+
+@given(st.lists(st.booleans(), min_size=6, max_size=6))
+def test_one_forgery_of_every_fragment_spoils_nothing_in_whatever_order(before: list[bool]) -> None:
+    reassembler = _reassembler()
+    results = [reassembler.add(fragment, A, "group", 0.0) for fragment in _poisoned(_fragments(_cut()), before)]
+    assert MESSAGE in results
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_forger_who_always_wins_or_always_loses_the_race_spoils_no_long_message(before: bool) -> None:
+    long = bytes(range(256)) * 48
+    reassembler = _reassembler()
+    sequence = _poisoned(_fragments(cut(3, b"cidcidci", long)), [before] * 11)
+    assert long in [reassembler.add(fragment, A, "group", 0.0) for fragment in sequence]
 
 
 def test_forging_every_fragment_twice_costs_one_retransmission() -> None:
@@ -131,3 +147,12 @@ def _fragments(message: CutMessage) -> list[Fragment]:
 def _add(reassembler: Reassembler, order: Sequence[int], now: float = 0.0) -> list[bytes | None]:
     fragments = _fragments(_cut())
     return [reassembler.add(fragments[index], A, "group", now) for index in order]
+
+
+def _poisoned(genuine: Sequence[Fragment], before: Sequence[bool]) -> list[Fragment]:
+    """Each fragment with a forgery before or behind it."""
+    sequence = []
+    for fragment, is_before in zip(genuine, before, strict=True):
+        forged = Fragment(fragment.flight, fragment.index, bytes([255]) * len(fragment.payload))
+        sequence += [forged, fragment] if is_before else [fragment, forged]
+    return sequence

@@ -207,16 +207,8 @@ def test_the_session_names_the_record_and_the_key_that_message3_brought() -> Non
     assert b.session.endpoint == STRANGER
 
 
-def test_whoever_holds_our_key_cannot_come_in_the_name_of_a_peer() -> None:
-    _refused(DropReason.BAD_SIGNATURE, named=1, signer=2)
-
-
 def test_a_trusted_peer_cannot_come_in_the_name_of_another() -> None:
     _refused(DropReason.BAD_SIGNATURE, named=1, signer=3)
-
-
-def test_a_signature_for_another_responder_is_refused() -> None:
-    _refused(DropReason.BAD_SIGNATURE, signed_responder=3)
 
 
 def test_a_signature_over_another_wireguard_key_of_ours_is_refused() -> None:
@@ -385,6 +377,7 @@ def test_whoever_was_evicted_gets_in_with_its_retransmission() -> None:
     world, b = _responder()
     evicted = _opened(world, b)
     for number in range(MAX_HALF_OPEN):
+        world.now += 0.01
         liar = LyingInitiator(2, seed=1 + number, cid=number.to_bytes(8, "big"))
         answer = _inject_all(world, liar.flight1, b, endpoint(70 + number))
         if len(answer) == 1:  # it is asked for a cookie, and has one: its address is its own
@@ -466,7 +459,6 @@ def _refused(
     signer: int = 1,
     signed_claim: Claim | None = None,
     signed_wireguard_key: bytes | None = None,
-    signed_responder: int | None = None,
 ) -> None:
     world, b = _responder()
     liar = _opened(world, b)
@@ -477,7 +469,6 @@ def _refused(
         sent_record=record(named).encoded,
         signed_claim=signed_claim,
         signed_wireguard_key=signed_wireguard_key,
-        signed_responder=None if signed_responder is None else identity(signed_responder).fingerprint,
     )
     assert _inject_all(world, flight3, b) == []
     assert _dropped(b) == {reason: 1}

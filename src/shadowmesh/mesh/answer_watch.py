@@ -1,0 +1,66 @@
+"""Whether what goes into a tunnel is answered: a peer that has restarted knows nothing of the session.
+
+Spec: docs/spec/mesh.md, section 4.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+UNANSWERED_S = 0.5  # packets that long without any back, and a probe asks for the reason; most round trips are shorter
+PROBE_ANSWER_S = 0.5  # how long that probe may take, or two round trips as measured before
+MIN_REPAIR_INTERVAL_S = 10.0  # a handshake is 14 KB: on a link that loses probes a flow without answers costs no more
+_FLOW_S = 1.0  # reports of the counters that lie closer together belong to one flow
+
+
+@dataclass(slots=True)
+class AnswerWatch:
+    """Of one peer, over all its sessions. Times are monotonic seconds, counters those of the engine."""
+
+    heard_at: float
+    rx_bytes: int = 0
+    tx_bytes: int = 0
+    asked_at: float = math.inf
+    due_at: float = math.inf  # when the probe counts as unanswered
+    repaired_at: float = -math.inf
+    _flowing: bool = False  # packets were sent when the last ones came back
+    _unanswered_since: float = math.inf
+
+    def heard(self, now: float) -> None:
+        """The peer has shown that it has this session."""
+        self.heard_at = max(self.heard_at, now)
+        self.asked_at = self.due_at = self._unanswered_since = math.inf
+        self._flowing = False
+
+    def traffic(self, rx_bytes: int, tx_bytes: int, now: float, *, rtt_s: float | None) -> bool:
+        """The counters as they stand, and the round trip time as last probed. True when it is time for a probe."""
+        received, sent = rx_bytes != self.rx_bytes, tx_bytes != self.tx_bytes
+        self.rx_bytes, self.tx_bytes = rx_bytes, tx_bytes
+        if received:
+            self.heard(now)
+            self._flowing = sent
+        elif sent:
+            return self._is_unanswered(now, rtt_s or 0.0)
+        return False
+
+    def judge(self, probed_at: float | None, now: float) -> bool:
+        """At `due_at`, with the time of the last reply to a probe. True when a new handshake is needed, and allowed."""
+        asked_at, self.asked_at, self.due_at = self.asked_at, math.inf, math.inf
+        if probed_at is not None and probed_at >= asked_at:
+            self.heard(probed_at)
+            return False
+        if now < self.repaired_at + MIN_REPAIR_INTERVAL_S:
+            return False
+        self.repaired_at = now
+        return True
+
+    def _is_unanswered(self, now: float, rtt_s: float) -> bool:
+        if self._unanswered_since == math.inf:
+            # In a flow answers are owed already; a single packet gets its time from now on.
+            is_flow = self._flowing and now < self.heard_at + _FLOW_S
+            self._unanswered_since = self.heard_at if is_flow else now
+        if self.asked_at != math.inf or now < self._unanswered_since + UNANSWERED_S:
+            return False
+        self.asked_at, self.due_at = now, now + max(PROBE_ANSWER_S, 2 * rtt_s)
+        return True
