@@ -6,15 +6,16 @@ Who is not trusted gets no answer, not even a refusal: it can find us, not reach
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import TypeVar
 
 from shadowmesh.backbone_protocol.updates import MAX_CALL_CANDIDATES, Call
-from shadowmesh.identity.names import PeerID
-from shadowmesh.paths.candidates import Candidate
+from shadowmesh.identity.names import OVERLAY_NETWORK, PeerID
+from shadowmesh.paths.candidates import Candidate, is_usable
 from shadowmesh.paths.nat_behaviour import UNKNOWN_NAT, NatBehaviour
+from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.entropy import Entropy
 
 TOKEN_BYTES = 16
@@ -40,6 +41,14 @@ class OwnAddresses:
 
     candidates: tuple[Candidate, ...] = ()
     nat: NatBehaviour = UNKNOWN_NAT
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        return tuple(candidate.endpoint for candidate in self.candidates)
+
+    def usable(self, candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
+        """Those of a peer that a datagram of ours may reach."""
+        return tuple(each for each in candidates if is_usable(each.endpoint, self.endpoints, OVERLAY_NETWORK))
 
 
 class TokenBucket:

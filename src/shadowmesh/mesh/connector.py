@@ -6,23 +6,22 @@ Spec: docs/spec/mesh.md, section 2.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from enum import Enum
 
 from shadowmesh.backbone_protocol.updates import Call, CallFailed, Refused, ServerMessage, Update
 from shadowmesh.identity.names import OVERLAY_NETWORK, PeerID
 from shadowmesh.mesh.backoff import Backoff
 from shadowmesh.mesh.calls import Calls, OwnAddresses
-from shadowmesh.mesh.connector_events import AttemptFailed, LinkView, RecordNeeded
+from shadowmesh.mesh.connector_events import AttemptFailed, LinkView, PunchOver, PunchWanted, RecordNeeded
 from shadowmesh.mesh.known_peers import KnownPeers
 from shadowmesh.mesh.outputs import SendUpdate
 from shadowmesh.mesh.peers import RECENTLY_WANTED_S, RETRY_DELAYS_S, Attempt, Peer
 from shadowmesh.mesh.reasons import no_answer, no_record
 from shadowmesh.mesh.state import PeerState, TrustedPeer
-from shadowmesh.paths.candidates import Candidate, KnownEndpoints, is_usable, order_candidates
-from shadowmesh.paths.events import PathFound, PortLearnt, PortsReleased, PortsWanted, PunchEnded
+from shadowmesh.paths.candidates import Candidate, KnownEndpoints, order_candidates
+from shadowmesh.paths.events import PathFound, PunchEnded
 from shadowmesh.paths.nat_behaviour import NatBehaviour
-from shadowmesh.paths.puncher import Puncher
 from shadowmesh.records.hints import Hints
 from shadowmesh.session.events import FailureReason, HandshakeFailed, PeerAuthenticated, SessionEstablished
 from shadowmesh.session.handshaker import Handshaker
@@ -52,10 +51,8 @@ ConnectorOutput = (
     | AttemptFailed
     | PeerAuthenticated
     | SessionEstablished
-    | PathFound
-    | PortLearnt
-    | PortsWanted
-    | PortsReleased
+    | PunchWanted
+    | PunchOver
 )
 
 
@@ -69,13 +66,10 @@ class ConnectorDrop(Enum):
 class Connector:
     """After each call: drain `poll()`, then read `next_timeout()`."""
 
-    def __init__(
-        self, known: KnownPeers, handshaker: Handshaker, puncher: Puncher, *, entropy: Entropy, now: float
-    ) -> None:
-        """Owns the handshaker and the puncher."""
+    def __init__(self, known: KnownPeers, handshaker: Handshaker, *, entropy: Entropy, now: float) -> None:
+        """Owns the handshaker."""
         self._known = known
         self._handshaker = handshaker
-        self._puncher = puncher
         self._entropy = entropy
         self._calls = Calls(entropy=entropy, now=now)
         self._peers: dict[PeerID, Peer] = {}
@@ -111,8 +105,7 @@ class Connector:
         peer = self._peers.pop(trusted.fingerprint.peer_id)
         self._handshaker.disallow(trusted.fingerprint, now)
         self._calls.forget(peer.peer_id)
-        self._puncher.stop(peer.peer_id)
-        self._drain_puncher(now)
+        self._end_punch(peer)
         self._drain_handshaker(now)
         if peer.attempt is not None and peer.attempt.asked:
             self._out.append(AttemptFailed(peer.peer_id, f"{peer.name} is no longer trusted", asked=True))
@@ -166,26 +159,22 @@ class Connector:
             hints=peer.hint_endpoints,
             record=() if record is None else record.record.endpoints,
         )
-        return order_candidates(known, self._own_endpoints, OVERLAY_NETWORK)
-
-    @property
-    def _own_endpoints(self) -> tuple[Endpoint, ...]:
-        return tuple(candidate.endpoint for candidate in self._own.candidates)
+        return order_candidates(known, self._own.endpoints, OVERLAY_NETWORK)
 
     # From below and from the backbone.
 
-    def takes_probe(self, data: bytes) -> bool:
-        """Whether it belongs to a path that is being opened, and to no session yet."""
-        return self._puncher.takes(data)
+    def path_found(self, found: PathFound, now: float) -> None:
+        """Datagrams pass both ways there: a handshake needs nothing more."""
+        peer, record = self._peers.get(found.peer), self._known.record(found.peer)
+        if peer is not None and record is not None and not record.record.revoked:
+            self._handshaker.path_found(record, found.path, now - found.rtt_s, now)
+            self._drain_handshaker(now)
 
-    def receive_probe(self, data: bytes, source: Endpoint, via: int, now: float) -> None:
-        self._puncher.receive_datagram(data, source, via, now)
-        self._drain_puncher(now)
-
-    def ports_opened(self, peer: PeerID, ports: Sequence[int], now: float) -> None:
-        """The answer to PortsWanted."""
-        self._puncher.ports_opened(peer, ports, now)
-        self._drain_puncher(now)
+    def punch_ended(self, ended: PunchEnded, now: float) -> None:
+        peer = self._peers.get(ended.peer)
+        if peer is not None:
+            peer.punching, peer.punch = False, ended
+            self._judge(peer, now)
 
     def receive_datagram(self, data: bytes, source: Endpoint, now: float) -> None:
         self._handshaker.receive_datagram(data, source, now)
@@ -258,8 +247,7 @@ class Connector:
         """The session is installed. True when there was none before."""
         peer = self._peers[peer_id]
         peer.connected_at = now
-        self._puncher.stop(peer_id)
-        self._drain_puncher(now)
+        self._end_punch(peer)
         if peer.state is PeerState.CONNECTED:
             return False
         peer.move(PeerState.CONNECTED)
@@ -287,8 +275,6 @@ class Connector:
     def handle_timeout(self, now: float) -> None:
         self._handshaker.handle_timeout(now)
         self._drain_handshaker(now)
-        self._puncher.handle_timeout(now)
-        self._drain_puncher(now)
         for peer in list(self._peers.values()):
             due_at = peer.next_timeout()
             if due_at is None or now < due_at:
@@ -302,7 +288,7 @@ class Connector:
 
     def next_timeout(self) -> float | None:
         deadlines = [peer.next_timeout() for peer in self._peers.values()]
-        deadlines += [self._handshaker.next_timeout(), self._puncher.next_timeout()]
+        deadlines.append(self._handshaker.next_timeout())
         return min((at for at in deadlines if at is not None), default=None)
 
     def poll(self) -> ConnectorOutput | None:
@@ -310,7 +296,7 @@ class Connector:
 
     @property
     def drops(self) -> Mapping[str, int]:
-        return self._drops + Counter(self._calls.drops) + Counter(self._puncher.drops)
+        return self._drops + Counter(self._calls.drops)
 
     def _want(self, peer: Peer, now: float) -> None:
         peer.wanted_until = now + RECENTLY_WANTED_S
@@ -415,7 +401,7 @@ class Connector:
             return
         may_be_called = self._link.updates_open and attempt.called and not attempt.call_failed
         may_be_found = (self._link.online or self._link.pending) and not attempt.looked_up
-        if self._puncher.is_punching(peer.peer_id):
+        if peer.punching:
             return  # it ends, and then this is asked again
         if not attempt.tried:
             if may_be_found:
@@ -483,44 +469,27 @@ class Connector:
         if peer.state is PeerState.CONNECTED:
             # It calls because it has lost the session that we still have; unless the two have crossed.
             if not call.answer and now >= peer.connected_at + FRESH_SESSION_S:
-                self._punch(peer, call.token, now)
+                self._punch(peer, call.token)
                 self._handshake(peer, now)
         elif peer.attempt is None:
             peer.wanted_until = max(peer.wanted_until, now + RECENTLY_WANTED_S)
-            self._punch(peer, call.token, now)
+            self._punch(peer, call.token)
             self._begin(peer, now, asked=False, call=False)
         elif peer.state is PeerState.CONNECTING:
-            self._punch(peer, call.token, now)
+            self._punch(peer, call.token)
             self._handshake(peer, now)
             self._judge(peer, now)
 
-    def _punch(self, peer: Peer, token: bytes, now: float) -> None:
-        """Both sides know the token and each other's addresses now. Comes before the handshake's first messages, which
-        would take the ports that the peer predicts."""
-        own = self._own_endpoints
-        usable = [each for each in peer.call_candidates if is_usable(each.endpoint, own, OVERLAY_NETWORK)]
-        self._puncher.start(peer.peer_id, token, usable, own_nat=self._own.nat, peer_nat=peer.nat, now=now)
-        self._drain_puncher(now)
+    def _punch(self, peer: Peer, token: bytes) -> None:
+        """Comes before the handshake's first messages, which would take the ports that the peer predicts."""
+        usable = self._own.usable(peer.call_candidates)
+        peer.punching = True
+        self._out.append(PunchWanted(peer.peer_id, token, usable, self._own.nat, peer.nat))
 
-    def _path_found(self, found: PathFound, now: float) -> None:
-        record = self._known.record(found.peer)
-        if record is not None and not record.record.revoked:
-            self._handshaker.path_found(record, found.path, now - found.rtt_s, now)
-            self._drain_handshaker(now)
-
-    def _drain_puncher(self, now: float) -> None:
-        while (output := self._puncher.poll()) is not None:
-            match output:
-                case PathFound():
-                    self._out.append(output)  # first: what the handshake sends must go through the port that was found
-                    self._path_found(output, now)
-                case PunchEnded(peer=peer_id):
-                    peer = self._peers.get(peer_id)
-                    if peer is not None:
-                        peer.punch = output
-                        self._judge(peer, now)
-                case _:
-                    self._out.append(output)
+    def _end_punch(self, peer: Peer) -> None:
+        if peer.punching:
+            peer.punching = False
+            self._out.append(PunchOver(peer.peer_id))
 
     def _fail(self, peer: Peer, now: float, reason: str) -> None:
         asked = peer.attempt is not None and peer.attempt.asked
@@ -530,8 +499,7 @@ class Connector:
         peer.schedule(now + peer.backoff.next_delay_s())
         self._handshaker.cancel(peer.peer_id, now)
         self._drain_handshaker(now)
-        self._puncher.stop(peer.peer_id)
-        self._drain_puncher(now)
+        self._end_punch(peer)
         self._out.append(AttemptFailed(peer.peer_id, reason, asked))
 
     def _drain_handshaker(self, now: float) -> None:

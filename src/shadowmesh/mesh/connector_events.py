@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from shadowmesh.identity.names import PeerID
+from shadowmesh.paths.candidates import Candidate
+from shadowmesh.paths.nat_behaviour import NatBehaviour
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +33,21 @@ class AttemptFailed:
     peer: PeerID
     reason: str
     asked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PunchWanted:
+    """Both sides know the token and each other's addresses: open a path. Ends with PunchEnded, or by PunchOver."""
+
+    peer: PeerID
+    token: bytes
+    candidates: tuple[Candidate, ...]
+    own_nat: NatBehaviour
+    peer_nat: NatBehaviour
+
+
+@dataclass(frozen=True, slots=True)
+class PunchOver:
+    """There is a session, or nobody wants one any more."""
+
+    peer: PeerID

@@ -61,6 +61,7 @@ class Peer:
     hint_endpoints: tuple[Endpoint, ...] = ()
     call_candidates: tuple[Candidate, ...] = ()
     nat: NatBehaviour = UNKNOWN_NAT  # as the peer told in a call
+    punching: bool = False
     punch: PunchEnded | None = None  # how the last attempt to open a path ended
 
     @property

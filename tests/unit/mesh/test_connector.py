@@ -31,7 +31,6 @@ from shadowmesh.mesh.state import PeerState, TrustedPeer
 from shadowmesh.mesh.trust import TrustList
 from shadowmesh.paths.candidates import Candidate, CandidateKind
 from shadowmesh.paths.nat_behaviour import UNKNOWN_NAT
-from shadowmesh.paths.puncher import Puncher
 from shadowmesh.records.hints import Hints
 from shadowmesh.records.peer_record import REVOKED_SEQUENCE, Mode, SignedRecord
 from shadowmesh.session.handshaker import Handshaker
@@ -407,7 +406,7 @@ def call_with(peer: bytes, token: bytes, *candidates: bytes, answer: bool) -> Ca
 def connect_with(known: KnownPeers, trust: TrustList) -> Connector:
     entropy = SeededEntropy(1)
     handshaker = Handshaker(ME, record_of(5000), entropy=entropy, wall_clock=lambda: WALL_START, now=0.0)
-    connector = Connector(known, handshaker, Puncher(ME.peer_id, entropy=entropy), entropy=entropy, now=0.0)
+    connector = Connector(known, handshaker, entropy=entropy, now=0.0)
     for peer in trust.all():
         connector.add(peer)
     return connector
