@@ -27,11 +27,10 @@ from shadowmesh.node.control_server import ControlServer
 from shadowmesh.node.daemon import Daemon
 from shadowmesh.node.engine_shell import engine_capabilities, open_engine
 from shadowmesh.node.errors import NodeFailed
-from shadowmesh.node.host_addresses import POLL_INTERVAL_S, host_addresses
+from shadowmesh.node.reachability import Reachability
 from shadowmesh.node.settings import Settings
 from shadowmesh.node.storage import Storage
 from shadowmesh.node.traffic import watch_traffic
-from shadowmesh.wire.endpoint import Endpoint
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _log = logging.getLogger(__name__)
@@ -97,20 +96,20 @@ class _Node:
         port, tun = self._engine.port, self._engine.tun
         async with asyncio.TaskGroup() as tasks:
             daemon = Daemon(self._mesh, self._engine, self._storage, self._make_client, tasks, self._fail)
-            addresses = _HostAddresses(daemon, port, tun)
-            addresses.look()
+            reachability = Reachability(daemon, port, tun, map_port=self._settings.map_port)
+            reachability.look()
             commands = Commands(
                 daemon,
                 self._config,
                 self._identity.fingerprint,
                 port=port,
                 tun=tun,
-                host_addresses=lambda: [str(endpoint) for endpoint in addresses.endpoints],
+                host_addresses=lambda: [str(endpoint) for endpoint in reachability.endpoints],
                 stop=self._stop.set,
             )
             server = ControlServer(self._listener, commands)
             await server.start()
-            watching = tasks.create_task(addresses.watch())
+            watching = tasks.create_task(reachability.watch())
             counting = tasks.create_task(watch_traffic(daemon.engine.counters, daemon.feed))
             with _stopped_by_signals(self._stop):
                 _log.info("%s is up on UDP port %d", self._identity.fingerprint, port)
@@ -121,7 +120,7 @@ class _Node:
                 watching.cancel()
                 counting.cancel()
                 daemon.stop()
-                await server.stop()
+                await asyncio.gather(server.stop(), reachability.stop())
         if self._failure:
             raise NodeFailed(f"the packet engine stopped: {self._failure}", "see `shadowmesh logs`")
 
@@ -140,27 +139,6 @@ class _Node:
             entropy=os.urandom,
             wall_clock=time.time,
         )
-
-
-class _HostAddresses:
-    """Tells the mesh of this host's addresses, whenever they change."""
-
-    def __init__(self, daemon: Daemon, port: int, tun: str | None) -> None:
-        self._daemon = daemon
-        self._port = port
-        self._tun = tun
-        self.endpoints: list[Endpoint] = []
-
-    def look(self) -> None:
-        endpoints = [Endpoint(address, self._port) for address in host_addresses(self._tun)]
-        if endpoints != self.endpoints:
-            self.endpoints = endpoints
-            self._daemon.feed(lambda mesh, now: mesh.local_endpoints_changed(endpoints, now))
-
-    async def watch(self) -> None:
-        while True:
-            await asyncio.sleep(POLL_INTERVAL_S)
-            self.look()
 
 
 @contextmanager

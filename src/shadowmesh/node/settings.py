@@ -42,6 +42,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     region: str = Region.UNKNOWN.label
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = DEFAULT_PORT  # UDP; 0: any
     tun: TunName = DEFAULT_TUN  # "none": no device
+    map_port: bool = True  # ask the router to let peers in, by PCP, NAT-PMP or UPnP
     ca_file: str = ""  # PEM: authorities to trust for the backbone's TLS instead of the system's
     backbone: Annotated[list[Backbone], msgspec.Meta(max_length=MAX_BACKBONES)] = []
 

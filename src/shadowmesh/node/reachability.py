@@ -1,0 +1,59 @@
+"""Tells the mesh how this host is reached: its own addresses, and what the router has opened for its port."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from shadowmesh.node.daemon import Daemon
+from shadowmesh.node.host_addresses import POLL_INTERVAL_S, host_addresses
+from shadowmesh.node.port_mapper import PortMapperShell
+from shadowmesh.paths.port_mapping.status import MappingStatus
+from shadowmesh.wire.endpoint import Endpoint
+
+_log = logging.getLogger(__name__)
+
+
+class Reachability:
+    def __init__(self, daemon: Daemon, port: int, tun: str | None, *, map_port: bool) -> None:
+        """`map_port`: whether to ask the router at all."""
+        self._daemon = daemon
+        self._port = port
+        self._tun = tun
+        self._mapper = PortMapperShell(port, self._mapping_changed) if map_port else None
+        self.endpoints: list[Endpoint] = []
+
+    @property
+    def mappings(self) -> list[MappingStatus]:
+        return [] if self._mapper is None else self._mapper.statuses
+
+    def look(self) -> None:
+        """At the addresses: the first time, and whenever they may have changed."""
+        endpoints = [Endpoint(address, self._port) for address in host_addresses(self._tun)]
+        if endpoints != self.endpoints:
+            self.endpoints = endpoints
+            self._daemon.feed(lambda mesh, now: mesh.local_endpoints_changed(endpoints, now))
+            if self._mapper is not None:
+                self._mapper.network_changed()
+        if self._mapper is not None:
+            self._mapper.set_reflexive([endpoint.address for endpoint in self._daemon.mesh.link().reflexive])
+
+    async def watch(self) -> None:
+        """Until it is cancelled."""
+        while True:
+            await asyncio.sleep(POLL_INTERVAL_S)
+            self.look()
+
+    async def stop(self) -> None:
+        """Gives back what the router has opened, within a second."""
+        if self._mapper is not None:
+            await self._mapper.stop()
+
+    def _mapping_changed(self, status: MappingStatus) -> None:
+        protocol = "" if status.protocol is None else f" by {status.protocol.value}"
+        outcome = status.reason or status.external or ""
+        _log.info("router %s: %s%s %s", status.gateway.address, status.state.value, protocol, outcome)
+        # Of IPv6 the router opens the address that we have, which is among our own already.
+        usable = (mapping.usable for mapping in self.mappings)
+        mapped = next((endpoint for endpoint in usable if endpoint and endpoint.address.version == 4), None)
+        self._daemon.feed(lambda mesh, now: mesh.mapping_changed(mapped, now))
