@@ -4,6 +4,7 @@ Files that somebody else put there, such as an input that once failed, stay. Run
 """
 
 import json
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from shadowmesh.backbone_protocol.login import Challenge, LoginReply, LoginReque
 from shadowmesh.backbone_protocol.proof import Proof
 from shadowmesh.backbone_protocol.queries import PeerReply
 from shadowmesh.identity.keys import Identity
+from shadowmesh.paths.port_mapping import nat_pmp, pcp
+from shadowmesh.paths.port_mapping.ssdp import GATEWAY_TYPES, SearchResponse
 from shadowmesh.session.messages import Claim, Finished, InitiatorProof, Message2Head, ResponderProof
 from shadowmesh.wire import cbor
 from shadowmesh.wire.endpoint import Endpoint
@@ -26,6 +29,7 @@ def main() -> None:
     small_messages()
     login_messages()
     session_messages()
+    port_mapping_messages()
 
 
 def from_vectors() -> None:
@@ -101,6 +105,29 @@ def session_messages() -> None:
     proofs = [InitiatorProof(_ALICE.peer_id, claim, bytes(4627), record) for record in (b"", bytes(99))]
     write("session_initiator_proof", [proof.encode() for proof in proofs])
     write("session_finished", [Finished(bytes(32), 0).encode()])
+
+
+def port_mapping_messages() -> None:
+    outside, inside, nonce = IPv4Address("11.18.0.1"), IPv4Address("192.168.7.11"), bytes(range(12))
+    write("nat_pmp_request", [nat_pmp.AddressRequest().encode(), nat_pmp.MapRequest(41641, 41641, 3600).encode()])
+    nat_pmp_responses: list[nat_pmp.Response] = [
+        nat_pmp.AddressResponse(7, outside),
+        nat_pmp.MapResponse(7, 41641, 41642, 3600),
+        nat_pmp.ErrorResponse(1, nat_pmp.ResultCode.NOT_AUTHORIZED, 7),
+    ]
+    write("nat_pmp_response", [response.encode() for response in nat_pmp_responses])
+    request = pcp.MapRequest(inside, nonce, 41641, 41641, outside, 3600).encode()
+    option = bytes.fromhex("8000000361626300")
+    write("pcp_request", [request])
+    pcp_responses: list[pcp.Response] = [
+        pcp.MapResponse(nonce, 41641, 41642, outside, 3600, 7),
+        pcp.AnnounceResponse(7),
+        pcp.ErrorResponse(1, pcp.ResultCode.NO_RESOURCES, 30, 7, nonce),
+        pcp.ErrorResponse(1, pcp.ResultCode.UNSUPP_VERSION, 0, 7),
+    ]
+    encoded = [response.encode() for response in pcp_responses]
+    write("pcp_response", [*encoded, encoded[0] + option])
+    write("ssdp_response", [SearchResponse("http://192.168.7.1:5000/rootDesc.xml", GATEWAY_TYPES[0]).encode()])
 
 
 def load(name: str) -> Any:

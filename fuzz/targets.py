@@ -9,6 +9,8 @@ from shadowmesh.backbone_protocol.proof import Proof
 from shadowmesh.backbone_protocol.queries import PeerReply
 from shadowmesh.identity import key_file
 from shadowmesh.identity.names import parse_name
+from shadowmesh.paths.port_mapping import nat_pmp, pcp
+from shadowmesh.paths.port_mapping.ssdp import SearchResponse
 from shadowmesh.records.cache_entry import CacheEntry
 from shadowmesh.records.directory import DirectoryRefused, SignedDirectory
 from shadowmesh.records.hints import Hints
@@ -95,6 +97,16 @@ def _session_ratchet(data: bytes) -> None:
     assert RatchetMessage.decode(step, data).encode() == data  # noqa: S101 - as above
 
 
+def _nat_pmp_request(data: bytes) -> None:
+    kind = nat_pmp.AddressRequest if len(data) == nat_pmp.AddressRequest.SIZE else nat_pmp.MapRequest
+    kind.decode(data)
+
+
+def _pcp_response(data: bytes) -> None:
+    response = pcp.decode_response(data)
+    assert pcp.decode_response(response.encode()) == response  # noqa: S101 - as above
+
+
 TARGETS = (
     Target("cache_entry", CacheEntry.decode),
     Target("cbor", _cbor),
@@ -108,6 +120,10 @@ TARGETS = (
     Target("login_request", _login_request),
     Target("login_request_json", _login_request_json),
     Target("name", _name),
+    Target("nat_pmp_request", _nat_pmp_request),
+    Target("nat_pmp_response", nat_pmp.decode_response),
+    Target("pcp_request", pcp.MapRequest.decode),
+    Target("pcp_response", _pcp_response),
     Target("peer_reply", _peer_reply),
     Target("proof", _proof),
     Target("record", _record, (DecodeError, RecordRefused)),
@@ -121,4 +137,5 @@ TARGETS = (
     Target("session_missing_request", MissingRequest.decode),
     Target("session_ratchet", _session_ratchet),
     Target("session_responder_proof", ResponderProof.decode),
+    Target("ssdp_response", SearchResponse.decode),
 )
