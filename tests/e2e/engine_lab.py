@@ -85,11 +85,11 @@ def transfers(sender: Host, receiver: Host, address: str, size: int = 20_000_000
     return received.digest() == hashlib.sha256(sent).digest()
 
 
-def until(condition: Callable[[], bool], timeout_s: float = DEADLINE_S) -> None:
+def until(condition: Callable[[], bool], timeout_s: float = DEADLINE_S, interval_s: float = 0.02) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, "it did not come to pass in time"
-        time.sleep(0.02)
+        time.sleep(interval_s)
 
 
 def events_until(engine: Engine, kind: type[Event], timeout_s: float = DEADLINE_S) -> list[Event]:

@@ -36,7 +36,7 @@ class Flood:
 
     def is_asked_for_cookies(self) -> bool:
         """Whether a cookie reply has come since the last look, to any of its addresses."""
-        return any([_drain_cookies(each) for each in self.sockets])
+        return sum(_drain_cookies(each) for each in self.sockets) > 0
 
 
 @contextmanager
@@ -65,11 +65,12 @@ def flood(host: Host, receiver: bytes, target: tuple[str, int]) -> Iterator[Floo
             thread.join()
 
 
-def _drain_cookies(each: socket.socket) -> bool:
-    seen = False
+def _drain_cookies(each: socket.socket) -> int:
+    """How many there were."""
+    cookies = 0
     while True:
         try:
             reply = each.recv(2**16, socket.MSG_DONTWAIT)
         except BlockingIOError:
-            return seen
-        seen |= len(reply) == COOKIE_REPLY_BYTES and reply[0] == Kind.COOKIE_REPLY
+            return cookies
+        cookies += len(reply) == COOKIE_REPLY_BYTES and reply[0] == Kind.COOKIE_REPLY

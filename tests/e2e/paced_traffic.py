@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from shadowmesh.lab.host import Host
 
 _SO_RCVBUFFORCE = 33
-_BUFFER_BYTES = 4 * 2**20  # half a minute of this traffic: a busy machine loses nothing here
+_BUFFER_BYTES = 4 * 2**20  # seconds of this traffic: a busy machine loses nothing here
 _NUMBER = struct.Struct("!Q")
 
 
@@ -44,9 +44,10 @@ class Datagrams:
             except BlockingIOError:
                 return
 
-    def lost(self) -> list[int]:
+    def is_complete(self) -> bool:
+        """Whether each has arrived, and none twice."""
         self.receive()
-        return sorted(set(range(self.sent)) - set(self.received))
+        return sorted(self.received) == list(range(self.sent))
 
 
 @dataclass(slots=True)
@@ -83,6 +84,6 @@ class Stream:
         except BlockingIOError:
             return
 
-    def has_all(self) -> bool:
+    def is_complete(self) -> bool:
         self.receive()
         return self.received == self.sent

@@ -57,10 +57,6 @@ class StockWireguard:
         """When the last handshake with the peer was completed, in seconds of the wall clock; 0 before the first."""
         return int(self._show(public_key, "latest-handshakes"))
 
-    def received_bytes(self, public_key: bytes) -> int:
-        """Of all authentic datagrams of the peer, handshakes and keepalives among them."""
-        return int(self._show(public_key, "transfer").split()[0])
-
     def _show(self, public_key: bytes, what: str) -> str:
         lines = self.host.run(["wg", "show", self.device, what]).stdout.splitlines()
         values = dict(line.split("\t", maxsplit=1) for line in lines)

@@ -1,8 +1,6 @@
 """The engine and a stock WireGuard device understand each other."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
@@ -10,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from shadowmesh._engine import PeerHandshake
 
 from .engine_lab import FAR, KEYED_S, NEAR, events_until, pings, transfers, until
-from .stock_lab import Pair, Side, pair
+from .stock_lab import Pair, pair
 from .wire_tap import Kind, Tap
 
 pytestmark = pytest.mark.privileged

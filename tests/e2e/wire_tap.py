@@ -13,7 +13,7 @@ from shadowmesh.lab.host import Host
 Endpoint = tuple[str, int]
 
 MAC_BYTES = 16
-KEEPALIVE_BYTES = 32  # header and tag of a data message, and nothing between them
+_KEEPALIVE_BYTES = 32
 
 _ETH_P_ALL = 3  # anything else does not see what the host itself sends
 _ETH_P_IP = 0x0800
@@ -43,6 +43,11 @@ class Tapped:
     @property
     def kind(self) -> Kind:
         return Kind(self.payload[0])
+
+    @property
+    def is_keepalive(self) -> bool:
+        """Header and tag of a data message, and nothing between them."""
+        return self.kind == Kind.DATA and len(self.payload) == _KEEPALIVE_BYTES
 
     @property
     def has_mac2(self) -> bool:
