@@ -19,6 +19,7 @@ KEEPALIVE_TIMEOUT_S = 10
 PERSISTENT_KEEPALIVE_S = 5
 LATE_S = 10  # of a busy machine
 STEP_S = 0.005
+DELAY_MS = 4 * STEP_S * 1000  # four datagrams
 
 pytestmark = [
     pytest.mark.privileged,
@@ -78,6 +79,8 @@ def rekeyed() -> Iterator[Rekeyed]:
             p = pairs.one_way[side].pair
             pairs.one_way[side].flows = [to_far(stack, p) if side is Side.OURS else to_near(stack, p)]
             p = pairs.loaded[side].pair
+            # What the responder has sealed with the old keys is on its way while the initiator has new ones.
+            (p.far if side is Side.OURS else p.near).impair(delay_ms=DELAY_MS)
             stream = Stream.open(stack, p.near, p.far, FAR.ipv4)
             pairs.loaded[side].flows = [to_far(stack, p), to_near(stack, p), stream]
         watched = [*pairs.loaded.values(), *pairs.one_way.values(), *pairs.idle.values()]
