@@ -1,11 +1,10 @@
-"""An engine, and Debian's wireguard-go beside it, as hosts of a small network."""
+"""An engine as a host of a small network, and what is asked of it."""
 
 import hashlib
 import os
 import socket
 import threading
 import time
-from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -48,49 +47,6 @@ def engine_on(host: Host, overlay: Overlay, *, tun: str = "sm%d", mtu: int = 128
         engine.stop()
 
 
-@dataclass(slots=True)
-class StockWireguard:
-    """wireguard-go, told what to do by `wg`."""
-
-    host: Host
-    device: str
-    public_key: bytes
-    port: int = 51820
-
-    def set_peer(self, public_key: bytes, psk: bytes, overlay: Overlay, endpoint: tuple[str, int] | None) -> None:
-        address = [] if endpoint is None else ["endpoint", f"[{endpoint[0]}]:{endpoint[1]}"]
-        self._wg("peer", _text(public_key), *address, "allowed-ips", ",".join(overlay.prefixes))
-        self.set_psk(public_key, psk)
-
-    def set_psk(self, public_key: bytes, psk: bytes) -> None:
-        self._wg("peer", _text(public_key), "preshared-key", "/dev/stdin", stdin=_text(psk))
-
-    def forget_sessions(self, public_key: bytes) -> None:
-        """Removes the peer, keys and all."""
-        self._wg("peer", _text(public_key), "remove")
-
-    def _wg(self, *arguments: str, stdin: str = "") -> None:
-        self.host.run(["wg", "set", self.device, *arguments], stdin=stdin)
-
-
-@contextmanager
-def stock_on(host: Host, overlay: Overlay) -> Iterator[StockWireguard]:
-    # Its control socket lies in a directory that all namespaces share, so the name must be ours alone.
-    device = f"wg{os.urandom(4).hex()}"
-    process = host.start(["wireguard-go", "-f", device], env={"LOG_LEVEL": "error"})
-    try:
-        until(lambda: host.run(["wg", "show", device], check=False).returncode == 0)
-        private_key = host.run(["wg", "genkey"]).stdout
-        public_key = host.run(["wg", "pubkey"], stdin=private_key).stdout
-        stock = StockWireguard(host, device, b64decode(public_key))
-        host.run(["wg", "set", device, "listen-port", str(stock.port), "private-key", "/dev/stdin"], stdin=private_key)
-        addresses = [f"address add {address} dev {device}" for address in overlay.interface]
-        host.namespace.ip([*addresses, f"link set {device} mtu 1280 up"])
-        yield stock
-    finally:
-        process.stop()
-
-
 def pings(host: Host, address: str, *, count: int = 3, timeout_s: int = 2) -> bool:
     """Whether at least one of them came back."""
     command = ["ping", "-n", "-c", str(count), "-i", "0.2", "-W", str(timeout_s), address]
@@ -129,11 +85,11 @@ def transfers(sender: Host, receiver: Host, address: str, size: int = 20_000_000
     return received.digest() == hashlib.sha256(sent).digest()
 
 
-def until(condition: Callable[[], bool], timeout_s: float = DEADLINE_S) -> None:
+def until(condition: Callable[[], bool], timeout_s: float = DEADLINE_S, interval_s: float = 0.02) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, "it did not come to pass in time"
-        time.sleep(0.02)
+        time.sleep(interval_s)
 
 
 def events_until(engine: Engine, kind: type[Event], timeout_s: float = DEADLINE_S) -> list[Event]:
@@ -146,7 +102,3 @@ def events_until(engine: Engine, kind: type[Event], timeout_s: float = DEADLINE_
 
     until(has_come, timeout_s)
     return events
-
-
-def _text(key: bytes) -> str:
-    return b64encode(key).decode()

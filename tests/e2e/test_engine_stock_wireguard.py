@@ -1,63 +1,19 @@
 """The engine and a stock WireGuard device understand each other."""
 
 import os
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from shadowmesh._engine import Engine, PeerHandshake
-from shadowmesh.lab.host import Host
-from shadowmesh.lab.network import Network
+from shadowmesh._engine import PeerHandshake
 
-from .engine_lab import (
-    FAR,
-    KEYED_S,
-    NEAR,
-    StockWireguard,
-    engine_on,
-    events_until,
-    pings,
-    stock_on,
-    transfers,
-    until,
-)
+from .engine_lab import FAR, KEYED_S, NEAR, events_until, pings, transfers, until
+from .stock_lab import Pair, pair
+from .wire_tap import Kind, Tap
 
 pytestmark = pytest.mark.privileged
 
 outer = pytest.mark.parametrize("outer", ["ipv4", "ipv6"])
-
-
-@dataclass(slots=True)
-class Pair:
-    near: Host
-    far: Host
-    engine: Engine
-    stock: StockWireguard
-    outer: str
-
-    def ours_at(self) -> tuple[str, int]:
-        return (str(self.near.ipv4 if self.outer == "ipv4" else self.near.ipv6), self.engine.port)
-
-    def theirs_at(self) -> tuple[str, int]:
-        return (str(self.far.ipv4 if self.outer == "ipv4" else self.far.ipv6), self.stock.port)
-
-    def add_ours(self, psk: bytes, *, initiate: bool = False) -> None:
-        self.engine.add_peer(self.stock.public_key, psk, self.theirs_at(), FAR.prefixes, initiate=initiate)
-
-    def add_theirs(self, psk: bytes, *, knows_us: bool) -> None:
-        self.stock.set_peer(self.engine.public_key, psk, NEAR, self.ours_at() if knows_us else None)
-
-
-@contextmanager
-def pair(outer: str = "ipv4") -> Iterator[Pair]:
-    with ExitStack() as stack:
-        network = stack.enter_context(Network())
-        near, far = network.host("near"), network.host("far")
-        stock = stack.enter_context(stock_on(far, FAR))
-        engine = stack.enter_context(engine_on(near, NEAR))
-        yield Pair(near, far, engine, stock, outer)
 
 
 @outer
@@ -105,6 +61,43 @@ def test_with_different_psks_nothing_passes() -> None:
         counters = p.engine.counters()
         assert counters.peers[0].rx_packets == 0
         assert counters.peers[0].handshake_age_s is None
+
+
+def test_nothing_passes_until_they_know_our_key() -> None:
+    with pair() as p, Tap(p.far) as tap:
+        psk = os.urandom(32)
+        p.stock.set_peer(another_key(), psk, NEAR, p.ours_at())
+        p.add_ours(psk, initiate=True)
+        assert_nothing_passes(p, tap)
+        p.add_theirs(psk, knows_us=True)
+        assert pings(p.far, NEAR.ipv4)
+
+
+def test_nothing_passes_until_we_know_their_key() -> None:
+    with pair() as p, Tap(p.far) as tap:
+        psk = os.urandom(32)
+        p.add_theirs(psk, knows_us=True)
+        wrong = another_key()
+        p.engine.add_peer(wrong, psk, p.theirs_at(), FAR.prefixes, initiate=True)
+        assert_nothing_passes(p, tap)
+        p.engine.remove_peer(wrong)
+        p.add_ours(psk)
+        assert pings(p.near, FAR.ipv4)
+
+
+def another_key() -> bytes:
+    return X25519PrivateKey.generate().public_key().public_bytes_raw()
+
+
+def assert_nothing_passes(p: Pair, tap: Tap) -> None:
+    """Either has asked, neither has answered, and we have refused all of theirs."""
+    assert not pings(p.near, FAR.ipv4)
+    assert not pings(p.far, NEAR.ipv6)
+    assert tap.seen(Kind.INITIATION, p.ours_at())
+    until(lambda: 0 < p.engine.counters().drops["wireguard_refused"] == len(tap.seen(Kind.INITIATION, p.theirs_at())))
+    assert {each.kind for each in tap.all()} == {Kind.INITIATION}
+    assert p.engine.counters().peers[0].handshake_age_s is None
+    assert not p.engine.drain()
 
 
 def test_a_peer_may_use_only_the_addresses_that_it_was_given() -> None:
@@ -156,15 +149,3 @@ def test_a_peer_that_still_has_the_old_psk_can_make_a_handshake_with_it() -> Non
         p.add_ours(new, initiate=True)
         events_until(p.engine, PeerHandshake, 2 * KEYED_S)
         assert pings(p.near, FAR.ipv4)
-
-
-def test_a_peer_that_moves_is_followed() -> None:
-    with pair() as p:
-        psk = os.urandom(32)
-        p.add_theirs(psk, knows_us=True)
-        p.add_ours(psk, initiate=True)
-        events_until(p.engine, PeerHandshake)
-        p.far.run(["wg", "set", p.stock.device, "listen-port", "51999"])
-        assert pings(p.far, NEAR.ipv4)
-        (peer,) = p.engine.counters().peers
-        assert peer.path == (str(p.far.ipv4), 51999)

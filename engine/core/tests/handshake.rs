@@ -43,6 +43,21 @@ fn a_replayed_initiation_is_refused_and_harms_no_session() {
 }
 
 #[test]
+fn a_replayed_initiation_is_refused_when_its_session_is_long_forgotten() {
+    let mut world = World::new();
+    world.b.add(&world.a.name(), 7, false, world.now);
+    let initiation = initiation(&mut world);
+    receive(&mut world.b, world.a.address, &initiation, world.now);
+    world.settle();
+    world.pass(Duration::from_secs(3_600));
+    receive(&mut world.b, world.a.address, &initiation, world.now);
+    world.collect();
+    assert!(world.link.is_empty(), "it is not answered");
+    assert_eq!(world.b.dropped(DropReason::WireguardReplay), 1);
+    assert!(world.passes(false));
+}
+
+#[test]
 fn an_initiation_that_was_overtaken_is_refused() {
     let mut world = World::new();
     world.b.add(&world.a.name(), 7, false, world.now);
