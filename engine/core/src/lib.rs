@@ -10,6 +10,7 @@
 
 pub mod allowed_ips;
 pub mod checksum;
+pub mod control_limiter;
 pub mod drops;
 pub mod first_byte;
 mod hold;
