@@ -8,11 +8,11 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from shadowmesh._engine import Engine, EngineError, EngineFailed, PeerHandshake, UnroutedPacket
+from shadowmesh._engine import Engine, EngineError, EngineFailed, UnroutedPacket
 from shadowmesh.lab.host import Host
 from shadowmesh.lab.network import Network
 
-from .engine_lab import FAR, NEAR, engine_on, events_until, pings, transfers, until
+from .engine_lab import FAR, NEAR, engine_on, events_until, introduce, pings, transfers, tunnel, until
 
 pytestmark = pytest.mark.privileged
 
@@ -23,25 +23,6 @@ engine = Engine(private_key=os.urandom(32), tun="doomed0", addresses=["10.77.0.1
 print("ready", flush=True)
 time.sleep(600)
 """
-
-
-@contextmanager
-def tunnel(
-    *, mtu: int = 1280, link_mtu: int = 1500, cipher: str = "chacha20poly1305"
-) -> Iterator[tuple[Host, Host, Engine, Engine]]:
-    """Two engines with a session."""
-    with ExitStack() as stack:
-        network = stack.enter_context(Network())
-        near_host, far_host = (network.host(name, on_switch=False) for name in ("near", "far"))
-        network.link(near_host, far_host, mtu=link_mtu)
-        near = stack.enter_context(engine_on(near_host, NEAR, mtu=mtu))
-        far = stack.enter_context(engine_on(far_host, FAR, mtu=mtu))
-        psk = os.urandom(32)
-        far.add_peer(near.public_key, psk, (str(near_host.ipv4), near.port), NEAR.prefixes, cipher=cipher)
-        path = (str(far_host.ipv6), far.port)
-        near.add_peer(far.public_key, psk, path, FAR.prefixes, initiate=True, cipher=cipher)
-        events_until(near, PeerHandshake)
-        yield near_host, far_host, near, far
 
 
 @pytest.mark.parametrize("mtu", [1280, 1408])
@@ -71,10 +52,7 @@ def test_a_link_that_loses_packets_harms_none() -> None:
         near_host, far_host = network.host("near"), network.host("far")
         near = stack.enter_context(engine_on(near_host, NEAR))
         far = stack.enter_context(engine_on(far_host, FAR))
-        psk = os.urandom(32)
-        far.add_peer(near.public_key, psk, (str(near_host.ipv4), near.port), NEAR.prefixes)
-        near.add_peer(far.public_key, psk, (str(far_host.ipv4), far.port), FAR.prefixes, initiate=True)
-        events_until(near, PeerHandshake)
+        introduce(near_host, near, far_host, far)
         near_host.impair(loss_percent=1, delay_ms=2)
         assert transfers(near_host, far_host, FAR.ipv6, 5_000_000)
         assert transfers(far_host, near_host, NEAR.ipv4, 5_000_000)
@@ -202,10 +180,7 @@ def test_without_a_device_the_packets_of_a_peer_are_counted_and_dropped() -> Non
         near = stack.enter_context(engine_on(near_host, NEAR))
         with far_host.enter():
             far = stack.enter_context(closing_engine(addresses=[f"{FAR.ipv4}/24"]))
-        psk = os.urandom(32)
-        far.add_peer(near.public_key, psk, (str(near_host.ipv4), near.port), NEAR.prefixes)
-        near.add_peer(far.public_key, psk, (str(far_host.ipv4), far.port), FAR.prefixes, initiate=True)
-        events_until(near, PeerHandshake)
+        introduce(near_host, near, far_host, far)
         assert not pings(near_host, FAR.ipv4, count=1, timeout_s=1)
         until(lambda: far.counters().drops["no_device"] == 1)
 

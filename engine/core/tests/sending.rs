@@ -26,6 +26,21 @@ fn a_new_path_holds_for_the_next_packet() {
 }
 
 #[test]
+fn no_further_packet_is_padded_beyond_a_changed_mtu() {
+    let mut world = World::with_session(7);
+    let mut packet = udp(world.a.overlay, world.b.overlay);
+    packet.resize(65, 0);
+    packet[3] = 65;
+    let mut lengths = [0; 2];
+    for (mtu, length) in [(80, &mut lengths[0]), (70, &mut lengths[1])] {
+        world.a.sending.set_mtu(mtu);
+        send_packet(&mut world.a, &packet, true, &mut world.link, world.now);
+        *length = world.link.remove(0).1.len();
+    }
+    assert_eq!(lengths, [sealed_bytes(65), 70 + 32]);
+}
+
+#[test]
 fn a_removed_peer_gets_no_further_packet() {
     let mut world = World::with_session(7);
     world.a.router.remove_peer(world.b.key);
