@@ -49,7 +49,7 @@ class Capture:
 
     def packets(self) -> list[Captured]:
         """All IP packets since the last call, in both directions."""
-        found = []
+        found: list[Captured] = []
         buffer = bytearray(_SNAP_BYTES)
         while True:
             try:
