@@ -1,7 +1,6 @@
 """The engine's TUN device, and two engines that talk to each other through it."""
 
 import os
-import socket
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -40,12 +39,6 @@ def test_aes_carries_bulk_transfers_as_well() -> None:
         assert transfers(far_host, near_host, NEAR.ipv4, 100_000_000)
 
 
-def test_a_link_narrower_than_the_sealed_packets_carries_them_in_fragments() -> None:
-    with tunnel(link_mtu=1300) as (near_host, far_host, _, _):
-        assert transfers(near_host, far_host, FAR.ipv6, 2_000_000)
-        assert transfers(far_host, near_host, NEAR.ipv4, 2_000_000)
-
-
 def test_a_link_that_loses_packets_harms_none() -> None:
     with ExitStack() as stack:
         network = stack.enter_context(Network())
@@ -56,40 +49,6 @@ def test_a_link_that_loses_packets_harms_none() -> None:
         near_host.impair(loss_percent=1, delay_ms=2)
         assert transfers(near_host, far_host, FAR.ipv6, 5_000_000)
         assert transfers(far_host, near_host, NEAR.ipv4, 5_000_000)
-
-
-@pytest.mark.parametrize("size", [1, 100, 1200, 1232, 5000])
-def test_udp_datagrams_arrive_as_they_were_sent(size: int) -> None:
-    with (
-        tunnel() as (near_host, far_host, _, _),
-        far_host.socket(socket.AF_INET6) as receiver,
-        near_host.socket(socket.AF_INET6) as sender,
-    ):
-        receiver.settimeout(10)
-        receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-        receiver.bind((FAR.ipv6, 0))
-        sent = [number.to_bytes(4, "big") * (size // 4 + 1) for number in range(100)]
-        for datagram in sent:
-            sender.sendto(datagram[:size], receiver.getsockname())
-        received = [receiver.recv(65536) for _ in sent]
-        assert received == [datagram[:size] for datagram in sent]
-
-
-def test_a_datagram_that_the_kernel_is_to_cut_arrives_in_pieces() -> None:
-    udp_segment = 103
-    with (
-        tunnel() as (near_host, far_host, _, _),
-        far_host.socket() as receiver,
-        near_host.socket() as sender,
-    ):
-        receiver.settimeout(10)
-        receiver.bind((FAR.ipv4, 0))
-        sender.setsockopt(socket.IPPROTO_UDP, udp_segment, 1000)
-        data = os.urandom(30_500)
-        sender.sendto(data, receiver.getsockname())
-        received = [receiver.recv(65536) for _ in range(31)]
-        assert [len(piece) for piece in received] == [1000] * 30 + [500]
-        assert b"".join(received) == data
 
 
 def test_the_device_has_the_addresses_and_the_mtu_and_sends_nothing_of_its_own() -> None:
