@@ -7,7 +7,8 @@ import select
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -141,13 +142,32 @@ def test_the_descriptor_is_readable_exactly_while_there_is_something_to_drain(ne
 
 
 def test_nobody_can_make_the_queue_grow_beyond_its_bound(near: Engine) -> None:
-    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as outside:
-        sent = 0
-        while near.counters().drops["control_queue_full"] == 0:
-            outside.sendto(CONTROL + bytes(1000), (LOOPBACK, near.port))
-            sent += 1
-            assert sent < 100_000
-    assert len(near.drain(100_000)) == 1024
+    for network in range(1, 20):
+        flood(near, f"127.0.{network}.1", 400)
+    until(lambda: near.counters().drops["control_queue_full"] > 0)
+    assert len(near.drain(100_000)) == 1_024
+
+
+def test_one_network_costs_only_so_much_and_another_one_is_heard_meanwhile(near: Engine) -> None:
+    flood(near, "127.0.1.1", 6_000)
+    until(lambda: near.counters().drops["control_rate"] > 1_000)
+    assert near.counters().control_received >= 600
+    near.drain(100_000)
+    flood(near, "127.0.2.1", 1)
+    (event,) = wait_for(near, 1)
+    assert isinstance(event, ControlDatagram)
+    assert event.source[0] == "127.0.2.1"
+
+
+def test_a_flood_from_its_network_does_not_silence_a_peer(near: Engine, far: Engine) -> None:
+    near.add_peer(far.public_key, PSK, (LOOPBACK, far.port), ["10.0.0.2"])
+    flood(near, LOOPBACK, 6_000)
+    until(lambda: near.counters().drops["control_rate"] > 1_000)
+    near.drain(100_000)
+    far.send(b"\x44probe", (LOOPBACK, near.port))
+    (event,) = wait_for(near, 1)
+    assert isinstance(event, ControlDatagram)
+    assert event.payload == b"\x44probe"
 
 
 def test_garbage_of_every_kind_changes_nothing(near: Engine, far: Engine) -> None:
@@ -286,6 +306,10 @@ def test_wrong_settings_are_refused_before_anything_is_opened() -> None:
         Engine(private_key=key, tun="sm%d", addresses=["10.0.0.1"])
     with pytest.raises(ValueError, match="port"):
         Engine(private_key=key, port=65536)
+    with pytest.raises(
+        ValueError, match=r'^without: "gso", want any of tun_checksum, tun_tso, tun_uso, udp_gso, udp_gro$'
+    ):
+        Engine(private_key=key, without=["udp_gro", "gso"])
 
 
 def test_a_port_that_is_taken_is_an_error_of_one_line(near: Engine) -> None:
@@ -349,6 +373,21 @@ def test_there_is_no_device_unless_one_is_asked_for(near: Engine) -> None:
 def introduce(near: Engine, far: Engine, psk: bytes = PSK) -> None:
     far.add_peer(near.public_key, psk, (LOOPBACK, near.port), ["10.0.0.1/32"])
     near.add_peer(far.public_key, psk, (LOOPBACK, far.port), ["10.0.0.2/32"], initiate=True)
+
+
+def flood(engine: Engine, source: str, count: int) -> None:
+    """In bursts that the socket's buffer holds."""
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as outside:
+        outside.bind((source, 0))
+        for _ in range(count):
+            outside.sendto(CONTROL + bytes(100), (LOOPBACK, engine.port))
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + TIMEOUT_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def send_from_outside(engine: Engine, datagram: bytes) -> None:

@@ -91,7 +91,12 @@ mod tests {
         SocketAddr::from((address, port))
     }
 
-    fn allowed(limiter: &mut ControlLimiter, count: u32, now: Instant, from: impl Fn(u32) -> SocketAddr) -> usize {
+    fn allowed(
+        limiter: &mut ControlLimiter,
+        count: u32,
+        now: Instant,
+        from: impl Fn(u32) -> SocketAddr,
+    ) -> usize {
         (0..count).filter(|number| limiter.allows(from(*number), now)).count()
     }
 
@@ -109,7 +114,8 @@ mod tests {
     fn an_ipv6_site_is_one_network() {
         let now = Instant::now();
         let mut limiter = ControlLimiter::new(now);
-        let flood = |number: u32| SocketAddr::new(IpAddr::from([0x2001, 0xdb8, 7, number as u16, 0, 0, 0, 1]), 1);
+        let flood =
+            |number: u32| SocketAddr::new(IpAddr::from([0x2001, 0xdb8, 7, number as u16, 0, 0, 0, 1]), 1);
         assert_eq!(allowed(&mut limiter, 10_000, now, flood), 600);
     }
 

@@ -12,6 +12,7 @@ pub mod allowed_ips;
 pub mod checksum;
 pub mod control_limiter;
 pub mod drops;
+pub mod ecn;
 pub mod first_byte;
 mod hold;
 pub mod icmp;

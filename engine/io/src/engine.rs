@@ -16,7 +16,9 @@ use shadowmesh_core::{Path, PeerConfig, PeerSnapshot, Router, RouterError};
 use zeroize::Zeroizing;
 
 use crate::events::{Event, EventQueue};
+use crate::offloads::Offloads;
 use crate::os::{Port, Tun};
+use crate::ports::Ports;
 use crate::shared::Shared;
 use crate::{rx, tx};
 
@@ -30,6 +32,7 @@ pub struct Config {
     pub tun: Option<String>,
     pub addresses: Vec<(IpAddr, u8)>,
     pub mtu: u16,
+    pub offloads: Offloads,
 }
 
 #[derive(Debug)]
@@ -109,18 +112,21 @@ impl Engine {
         let own = config.addresses.iter().map(|(address, _)| *address).collect();
         let router = Router::new(interface, own, config.mtu.into(), Arc::clone(&drops));
 
-        let port = Port::open(config.port).map_err(system(&format!("UDP port {}", config.port)))?;
+        let port = Port::open(config.port, &config.offloads)
+            .map_err(system(&format!("UDP port {}", config.port)))?;
         let tun = match &config.tun {
             None => None,
             Some(name) => {
-                let tun = Tun::open(name, &config.addresses, config.mtu);
+                let tun = Tun::open(name, &config.addresses, config.mtu, &config.offloads);
                 Some(tun.map_err(system(&format!("TUN device {name}")))?)
             }
         };
         let events = Arc::new(EventQueue::new().map_err(system("wake-up socket"))?);
         let port_number = port.number();
+        let ports = Ports::new(port, config.offloads);
         let tun_name = tun.as_ref().map(|tun| tun.name().to_owned());
-        let shared = Shared::new(router, drops, Arc::clone(&events), port, tun).map_err(system("signals"))?;
+        let shared =
+            Shared::new(router, drops, Arc::clone(&events), ports, tun).map_err(system("signals"))?;
         let engine = Self {
             port: port_number,
             tun: tun_name,
@@ -186,18 +192,18 @@ impl Engine {
 
     pub fn add_peer(&self, config: PeerConfig) -> Result<(), Error> {
         let shared = self.shared()?;
-        shared.with_router(|router| router.add_peer(config, Instant::now()))?;
+        shared.change_peer(|router| router.add_peer(config, Instant::now()))?;
         // The thread that keeps the time does not know of the peer's deadlines yet.
         shared.rx_signal.raise();
         Ok(())
     }
 
     pub fn set_path(&self, public_key: PublicKey, path: Path) -> Result<(), Error> {
-        Ok(self.shared()?.with_router(|router| router.set_path(public_key, path))?)
+        Ok(self.shared()?.change_peer(|router| router.set_path(public_key, path))?)
     }
 
     pub fn remove_peer(&self, public_key: PublicKey) -> Result<(), Error> {
-        self.shared()?.with_router(|router| router.remove_peer(public_key));
+        self.shared()?.change_peer(|router| router.remove_peer(public_key));
         Ok(())
     }
 

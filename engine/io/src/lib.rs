@@ -7,6 +7,7 @@
 
 mod engine;
 mod events;
+mod offloads;
 mod outbox;
 mod ports;
 mod rx;
@@ -23,3 +24,4 @@ use linux as os;
 
 pub use engine::{Config, Counters, Engine, Error, MAX_CONTROL_BYTES};
 pub use events::Event;
+pub use offloads::Offloads;

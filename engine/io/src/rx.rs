@@ -7,15 +7,17 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use shadowmesh_core::Path;
+use shadowmesh_core::control_limiter::ControlLimiter;
 use shadowmesh_core::drops::DropReason;
+use shadowmesh_core::ecn;
 use shadowmesh_core::first_byte::{Kind, kind};
-use shadowmesh_core::join::Joiner;
+use shadowmesh_core::join::{Joiner, Joins};
 use shadowmesh_core::vnet::VnetHeader;
 use shadowmesh_core::wireguard::{Open, Opened};
 
 use crate::engine::MAX_CONTROL_BYTES;
 use crate::events::Event;
-use crate::os::{Poller, Port, Received, Tun, WriteError};
+use crate::os::{Message, Poller, Port, Received, Tun, WriteError};
 use crate::shared::Shared;
 
 /// Deadlines of sessions move whenever a packet is sent; looking at them this often is exact enough for
@@ -26,32 +28,34 @@ const MAX_SLICES: usize = 80;
 /// Receive errors in a row after which the port is given up: a transient one does not repeat that often.
 const MAX_RECEIVE_ERRORS: u32 = 1_000;
 
-struct Batch {
+/// What the thread has at hand for a batch; nothing of it is made anew for the next one.
+struct Receiver<'a> {
+    shared: &'a Shared,
     /// Datagrams, and after they were opened their packets, in place.
     received: Received,
-    /// Where each datagram lies, and its key.
-    open: Vec<(Range<usize>, Path, Open)>,
+    /// Where each datagram lies, what it came in, and its key.
+    open: Vec<(Range<usize>, Message, Open)>,
     /// Where each datagram begins.
-    opened: Vec<(usize, Path, Opened)>,
-    packets: Vec<Range<usize>>,
+    opened: Vec<(usize, Message, Opened)>,
+    /// With the traffic class of the datagram.
+    packets: Vec<(Range<usize>, u8)>,
+    joiner: Joiner,
+    limiter: ControlLimiter,
 }
 
 /// Returns why the port or the device cannot be used any more, or Ok when the engine stops.
 pub(crate) fn run(shared: &Shared) -> Result<(), String> {
-    let has_udp_offload = shared.tun.as_ref().is_some_and(Tun::has_udp_offload);
-    let mut joiner = Joiner::new(has_udp_offload);
-    let mut batch =
-        Batch { received: Received::new(), open: Vec::new(), opened: Vec::new(), packets: Vec::new() };
+    let mut receiver = Receiver::new(shared);
     let mut due = None;
     let mut errors = 0;
-    let mut extra: Vec<(u16, Arc<Port>)> = Vec::new();
+    let mut extra: Vec<Arc<Port>> = Vec::new();
     let mut poller = Poller::new(&shared.rx_signal);
     poller.watch([&shared.ports.main]);
     while !shared.is_stopping() {
         let timeout = due.map(|due: Instant| due.saturating_duration_since(Instant::now()));
         poller.wait(timeout).map_err(|error| format!("poll: {error}"))?;
         if poller.is_ready(0) {
-            let result = drain(shared, &shared.ports.main, 0, due, &mut batch, &mut joiner)?;
+            let result = receiver.drain(&shared.ports.main, due)?;
             errors = if result.is_ok() { 0 } else { errors + 1 };
             if let Err(error) = result
                 && errors > MAX_RECEIVE_ERRORS
@@ -59,16 +63,16 @@ pub(crate) fn run(shared: &Shared) -> Result<(), String> {
                 return Err(format!("UDP port: {error}"));
             }
         }
-        for (number, (via, port)) in extra.iter().enumerate() {
+        for (number, port) in extra.iter().enumerate() {
             if poller.is_ready(number + 1) {
                 // An error of one of many ports has been counted, and ends nothing.
-                let _ = drain(shared, port, *via, due, &mut batch, &mut joiner)?;
+                let _ = receiver.drain(port, due)?;
             }
         }
         let is_called = shared.rx_signal.clear();
         if is_called {
             extra = shared.ports.extra();
-            poller.watch([&shared.ports.main].into_iter().chain(extra.iter().map(|(_, port)| &**port)));
+            poller.watch([&shared.ports.main].into_iter().chain(extra.iter().map(|port| &**port)));
         }
         // While nothing is due, whatever came may have set a deadline.
         if is_called || due.is_none_or(|due| due <= Instant::now()) {
@@ -78,96 +82,114 @@ pub(crate) fn run(shared: &Shared) -> Result<(), String> {
     Ok(())
 }
 
-/// Takes what has come to one port, until there is nothing more or something else is due. The outer error ends the
-/// engine, the inner one is the port's.
-fn drain(
-    shared: &Shared,
-    port: &Port,
-    via: u16,
-    due: Option<Instant>,
-    batch: &mut Batch,
-    joiner: &mut Joiner,
-) -> Result<io::Result<()>, String> {
-    loop {
-        if let Err(error) = port.receive(&mut batch.received) {
-            shared.drops.count(DropReason::UdpReceive);
-            return Ok(Err(error));
-        }
-        if batch.received.count() == 0 || shared.is_stopping() {
-            return Ok(Ok(()));
-        }
-        receive(shared, via, batch);
-        deliver(shared, batch, joiner)?;
-        if due.is_some_and(|due| due <= Instant::now()) {
-            return Ok(Ok(()));
+impl<'a> Receiver<'a> {
+    fn new(shared: &'a Shared) -> Self {
+        let joins = shared.tun.as_ref().map_or(Joins::NONE, Tun::joins);
+        Self {
+            shared,
+            received: Received::new(),
+            open: Vec::new(),
+            opened: Vec::new(),
+            packets: Vec::new(),
+            joiner: Joiner::new(joins),
+            limiter: ControlLimiter::new(Instant::now()),
         }
     }
-}
 
-/// Looks at every datagram of the batch once; the lock is taken only if there is WireGuard among them.
-fn receive(shared: &Shared, via: u16, batch: &mut Batch) {
-    let mut router = None;
-    let now = Instant::now();
-    for number in 0..batch.received.count() {
-        let (address, message, size) = batch.received.message(number);
-        let source = Path { address, via };
-        for start in message.clone().step_by(size) {
-            let range = start..message.end.min(start + size);
-            let datagram = &batch.received.arena()[range.clone()];
-            match kind(datagram) {
-                Kind::Wireguard => {
-                    let router = router.get_or_insert_with(|| shared.router());
-                    if let Some(open) = router.receive(source, datagram, now) {
-                        batch.open.push((range, source, open));
-                    }
-                }
-                Kind::Stun | Kind::Control if datagram.len() > MAX_CONTROL_BYTES => {
-                    shared.drops.count(DropReason::ControlTooLong);
-                }
-                Kind::Stun | Kind::Control => {
-                    shared.control_received.fetch_add(1, Ordering::Relaxed);
-                    shared.tell(Event::Control { payload: datagram.to_vec(), source });
-                }
-                Kind::Relay => shared.drops.count(DropReason::RelayFrame),
-                Kind::Unknown => shared.drops.count(DropReason::UnknownDatagram),
+    /// Takes what has come to one port, until there is nothing more or something else is due. The outer error ends the
+    /// engine, the inner one is the port's.
+    fn drain(&mut self, port: &Port, due: Option<Instant>) -> Result<io::Result<()>, String> {
+        loop {
+            if let Err(error) = port.receive(&mut self.received) {
+                self.shared.drops.count(DropReason::UdpReceive);
+                return Ok(Err(error));
+            }
+            if self.received.messages().is_empty() || self.shared.is_stopping() {
+                return Ok(Ok(()));
+            }
+            self.receive();
+            self.deliver()?;
+            if due.is_some_and(|due| due <= Instant::now()) {
+                return Ok(Ok(()));
             }
         }
     }
-    if let Some(router) = router {
+
+    /// Looks at every datagram of the batch once; the lock is taken only if there is WireGuard among them.
+    fn receive(&mut self) {
+        let Self { shared, received, open, limiter, .. } = self;
+        let mut router = None;
+        let now = Instant::now();
+        for message in received.messages() {
+            let source = message.source;
+            for range in message.datagrams() {
+                let datagram = &received.arena()[range.clone()];
+                match kind(datagram) {
+                    Kind::Wireguard => {
+                        let router = router.get_or_insert_with(|| shared.router());
+                        if let Some(opening) = router.receive(source, datagram, now) {
+                            open.push((range, *message, opening));
+                        }
+                    }
+                    Kind::Stun | Kind::Control => hand_up(shared, limiter, datagram, source, now),
+                    Kind::Relay => shared.drops.count(DropReason::RelayFrame),
+                    Kind::Unknown => shared.drops.count(DropReason::UnknownDatagram),
+                }
+            }
+        }
+        if let Some(router) = router {
+            shared.perform(router);
+        }
+    }
+
+    fn deliver(&mut self) -> Result<(), String> {
+        let Self { shared, received, open, opened, packets, joiner, .. } = self;
+        if open.is_empty() {
+            return Ok(());
+        }
+        let arena = received.arena_mut();
+        for (range, message, opening) in open.drain(..) {
+            let start = range.start;
+            opened.push((start, message, opening.open(&mut arena[range])));
+        }
+        let mut router = shared.router();
+        let now = Instant::now();
+        for (at, message, opened) in opened.drain(..) {
+            let packet = router.accept(opened, message.source, arena, at, now);
+            packets.extend(packet.map(|packet| (packet, message.traffic_class)));
+        }
         shared.perform(router);
+        let Some(tun) = &shared.tun else {
+            shared.drops.count_many(DropReason::NoDevice, packets.len() as u64);
+            packets.clear();
+            return Ok(());
+        };
+        for (packet, outer_class) in packets.drain(..) {
+            match ecn::decapsulate(outer_class, &mut arena[packet.clone()]) {
+                Ok(()) => joiner.push(arena, packet),
+                Err(reason) => shared.drops.count(reason),
+            }
+        }
+        let mut is_gone = false;
+        joiner.finish(arena, |vnet, arena, pieces| match write(tun, vnet, arena, pieces) {
+            Ok(()) => {}
+            Err(WriteError::Refused) => shared.drops.count_many(DropReason::TunWrite, pieces.len() as u64),
+            Err(WriteError::Gone) => is_gone = true,
+        });
+        if is_gone { Err(format!("TUN device {} was removed", tun.name())) } else { Ok(()) }
     }
 }
 
-fn deliver(shared: &Shared, batch: &mut Batch, joiner: &mut Joiner) -> Result<(), String> {
-    if batch.open.is_empty() {
-        return Ok(());
+/// To Python, if its sender may cost us as much.
+fn hand_up(shared: &Shared, limiter: &mut ControlLimiter, datagram: &[u8], source: Path, now: Instant) {
+    if datagram.len() > MAX_CONTROL_BYTES {
+        shared.drops.count(DropReason::ControlTooLong);
+    } else if limiter.allows(source.address, now) || shared.is_at_peer(source.address) {
+        shared.control_received.fetch_add(1, Ordering::Relaxed);
+        shared.tell(Event::Control { payload: datagram.to_vec(), source });
+    } else {
+        shared.drops.count(DropReason::ControlRate);
     }
-    let arena = batch.received.arena();
-    for (range, source, open) in batch.open.drain(..) {
-        let start = range.start;
-        batch.opened.push((start, source, open.open(&mut arena[range])));
-    }
-    let mut router = shared.router();
-    let now = Instant::now();
-    for (at, source, opened) in batch.opened.drain(..) {
-        batch.packets.extend(router.accept(opened, source, arena, at, now));
-    }
-    shared.perform(router);
-    let Some(tun) = &shared.tun else {
-        shared.drops.count_many(DropReason::NoDevice, batch.packets.len() as u64);
-        batch.packets.clear();
-        return Ok(());
-    };
-    for packet in batch.packets.drain(..) {
-        joiner.push(arena, packet);
-    }
-    let mut is_gone = false;
-    joiner.finish(arena, |vnet, arena, pieces| match write(tun, vnet, arena, pieces) {
-        Ok(()) => {}
-        Err(WriteError::Refused) => shared.drops.count_many(DropReason::TunWrite, pieces.len() as u64),
-        Err(WriteError::Gone) => is_gone = true,
-    });
-    if is_gone { Err(format!("TUN device {} was removed", tun.name())) } else { Ok(()) }
 }
 
 fn write(tun: &Tun, vnet: &VnetHeader, arena: &[u8], pieces: &[Range<usize>]) -> Result<(), WriteError> {
@@ -182,6 +204,9 @@ fn write(tun: &Tun, vnet: &VnetHeader, arena: &[u8], pieces: &[Range<usize>]) ->
 
 /// Does what is due, and says when to look again.
 fn handle_timeouts(shared: &Shared) -> Option<Instant> {
+    if let Some(mtu) = shared.tun.as_ref().and_then(Tun::mtu) {
+        shared.sending.set_mtu(mtu);
+    }
     let mut router = shared.router();
     let now = Instant::now();
     let mut next = router.next_timeout();

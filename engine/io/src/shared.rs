@@ -1,14 +1,19 @@
 //! What the threads and the commands share.
 
+use std::collections::HashSet;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
 
 use shadowmesh_core::drops::{DropReason, Drops};
 use shadowmesh_core::{Output, Router, Sending};
 
 use crate::events::{Event, EventQueue};
-use crate::os::{Port, Signal, Tun, WriteError};
+use crate::os::{Signal, Tun, WriteError};
 use crate::ports::Ports;
 
 #[derive(Debug)]
@@ -23,6 +28,8 @@ pub(crate) struct Shared {
     pub(crate) control_sent: AtomicU64,
     pub(crate) tx_signal: Signal,
     pub(crate) rx_signal: Signal,
+    /// Where the peers are, as the last command about them left it.
+    peers_at: ArcSwap<HashSet<SocketAddr>>,
     stopping: AtomicBool,
 }
 
@@ -31,7 +38,7 @@ impl Shared {
         router: Router,
         drops: Arc<Drops>,
         events: Arc<EventQueue>,
-        port: Port,
+        ports: Ports,
         tun: Option<Tun>,
     ) -> io::Result<Self> {
         Ok(Self {
@@ -39,12 +46,13 @@ impl Shared {
             router: Mutex::new(router),
             drops,
             events,
-            ports: Ports::new(port),
+            ports,
             tun,
             control_received: AtomicU64::new(0),
             control_sent: AtomicU64::new(0),
             tx_signal: Signal::new()?,
             rx_signal: Signal::new()?,
+            peers_at: ArcSwap::default(),
             stopping: AtomicBool::new(false),
         })
     }
@@ -70,6 +78,20 @@ impl Shared {
         let result = change(&mut router);
         self.perform(router);
         result
+    }
+
+    /// Runs a command about a peer, which may have another address afterwards.
+    pub(crate) fn change_peer<T>(&self, change: impl FnOnce(&mut Router) -> T) -> T {
+        self.with_router(|router| {
+            let result = change(router);
+            let paths = router.peers(Instant::now()).into_iter().map(|peer| peer.path.address);
+            self.peers_at.store(Arc::new(paths.collect()));
+            result
+        })
+    }
+
+    pub(crate) fn is_at_peer(&self, address: SocketAddr) -> bool {
+        self.peers_at.load().contains(&address)
     }
 
     /// Empties the router's outputs: they are taken out under its lock and carried out after it.
