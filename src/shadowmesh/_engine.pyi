@@ -115,6 +115,7 @@ class Engine:
         tun: str | None = None,
         addresses: Sequence[str] = (),
         mtu: int = 1280,
+        without: Sequence[str] = (),
     ) -> Engine:
         """Opens the UDP port (IPv4 and IPv6, all interfaces) and the TUN device and starts the threads.
 
@@ -122,6 +123,8 @@ class Engine:
         to make (a `%d` is numbered by the kernel); None opens no device: packets of peers are counted and dropped.
         addresses: the device's own addresses with prefix length, e.g. "fd5a:1::7/48"; the kernel adds the
         connected route; packets of peers are let through to these addresses and to nothing behind them.
+        without: abilities of the kernel not to use, of "tun_checksum", "tun_tso", "tun_uso", "udp_gso", "udp_gro": for
+        a driver that gets one wrong, and for finding that out. Each works as well when the kernel has none.
         All of it disappears with the engine or its process. Raises EngineError, ValueError.
         """
     has_aes: ClassVar[bool]

@@ -5,13 +5,15 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from shadowmesh._engine import Engine, Event
+from shadowmesh._engine import Engine, Event, PeerHandshake
 from shadowmesh.lab.host import Host
+from shadowmesh.lab.network import Network
 
+SO_RCVBUFFORCE = 33
 DEADLINE_S = 10.0  # for what takes milliseconds on an idle machine
 KEYED_S = 12.0  # a lost handshake is repeated after 5 s, and once more
 
@@ -37,24 +39,69 @@ FAR = Overlay("10.77.0.2", "fd5a:77::2")
 
 
 @contextmanager
-def engine_on(host: Host, overlay: Overlay, *, tun: str = "sm%d", mtu: int = 1280) -> Iterator[Engine]:
+def engine_on(
+    host: Host, overlay: Overlay, *, tun: str = "sm%d", mtu: int = 1280, without: Sequence[str] = ()
+) -> Iterator[Engine]:
     """An engine of this process whose port and device are the host's."""
     with host.enter():
-        engine = Engine(private_key=os.urandom(32), tun=tun, addresses=overlay.interface, mtu=mtu)
+        engine = Engine(private_key=os.urandom(32), tun=tun, addresses=overlay.interface, mtu=mtu, without=without)
     try:
         yield engine
     finally:
         engine.stop()
 
 
-def pings(host: Host, address: str, *, count: int = 3, timeout_s: int = 2) -> bool:
-    """Whether at least one of them came back."""
-    command = ["ping", "-n", "-c", str(count), "-i", "0.2", "-W", str(timeout_s), address]
+def introduce(
+    near_host: Host, near: Engine, far_host: Host, far: Engine, *, over: str = "ipv6", cipher: str = "chacha20poly1305"
+) -> None:
+    """A session between the two, whose datagrams go `over` "ipv4" or "ipv6"."""
+    psk = os.urandom(32)
+    far.add_peer(near.public_key, psk, (str(getattr(near_host, over)), near.port), NEAR.prefixes, cipher=cipher)
+    path = (str(getattr(far_host, over)), far.port)
+    near.add_peer(far.public_key, psk, path, FAR.prefixes, initiate=True, cipher=cipher)
+    for engine in (near, far):
+        events_until(engine, PeerHandshake)
+
+
+@contextmanager
+def tunnel(
+    *,
+    mtu: int = 1280,
+    link_mtu: int = 1500,
+    over: str = "ipv6",
+    cipher: str = "chacha20poly1305",
+    near_without: Sequence[str] = (),
+    far_without: Sequence[str] = (),
+) -> Iterator[tuple[Host, Host, Engine, Engine]]:
+    """Two engines with a session, on hosts that are joined by a cable."""
+    with ExitStack() as stack:
+        network = stack.enter_context(Network())
+        near_host, far_host = (network.host(name, on_switch=False) for name in ("near", "far"))
+        network.link(near_host, far_host)
+        for host in (near_host, far_host):
+            # Afterwards: below 1280 the kernel takes the IPv6 addresses away.
+            host.namespace.ip([f"link set eth0 mtu {link_mtu}"])
+        near = stack.enter_context(engine_on(near_host, NEAR, mtu=mtu, without=near_without))
+        far = stack.enter_context(engine_on(far_host, FAR, mtu=mtu, without=far_without))
+        introduce(near_host, near, far_host, far, over=over, cipher=cipher)
+        yield near_host, far_host, near, far
+
+
+def pings(host: Host, address: str, *, count: int = 3, timeout_s: int = 2, size: int = 56) -> bool:
+    """Whether at least one of them came back. `size` is what follows the ICMP header, in bytes."""
+    command = ["ping", "-n", "-c", str(count), "-i", "0.2", "-W", str(timeout_s), "-s", str(size), address]
     return host.run(command, timeout_s=30, check=False).returncode == 0
 
 
-def transfers(sender: Host, receiver: Host, address: str, size: int = 20_000_000) -> bool:
-    """Whether one TCP connection carries this many random bytes unharmed."""
+def transfers(
+    sender: Host,
+    receiver: Host,
+    address: str,
+    size: int = 20_000_000,
+    *,
+    prepare: Callable[[socket.socket], None] = lambda _: None,
+) -> bool:
+    """Whether one TCP connection carries this many random bytes unharmed. `prepare` sets the sender's options."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     received = hashlib.sha256()
     with ExitStack() as stack:
@@ -75,6 +122,7 @@ def transfers(sender: Host, receiver: Host, address: str, size: int = 20_000_000
         thread = threading.Thread(target=receive)
         thread.start()
         try:
+            prepare(client)
             client.connect(listener.getsockname())
             sent = os.urandom(size)
             client.sendall(sent)
@@ -83,6 +131,17 @@ def transfers(sender: Host, receiver: Host, address: str, size: int = 20_000_000
             listener.shutdown(socket.SHUT_RDWR)
             thread.join(60)
     return received.digest() == hashlib.sha256(sent).digest()
+
+
+def udp_pair(sender: Host, receiver: Host, address: str) -> tuple[socket.socket, socket.socket]:
+    """A UDP socket that sends, and the one at the address that receives. The caller closes them."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    source, sink = sender.socket(family), receiver.socket(family)
+    sink.settimeout(10)
+    sink.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 32 << 20)
+    sink.bind((address, 0))
+    source.connect(sink.getsockname()[:2])
+    return source, sink
 
 
 def until(condition: Callable[[], bool], timeout_s: float = DEADLINE_S, interval_s: float = 0.02) -> None:

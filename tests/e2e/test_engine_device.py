@@ -1,18 +1,17 @@
 """The engine's TUN device, and two engines that talk to each other through it."""
 
 import os
-import socket
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from shadowmesh._engine import Engine, EngineError, EngineFailed, PeerHandshake, UnroutedPacket
+from shadowmesh._engine import Engine, EngineError, EngineFailed, UnroutedPacket
 from shadowmesh.lab.host import Host
 from shadowmesh.lab.network import Network
 
-from .engine_lab import FAR, NEAR, engine_on, events_until, pings, transfers, until
+from .engine_lab import FAR, NEAR, engine_on, events_until, introduce, pings, transfers, tunnel, until
 
 pytestmark = pytest.mark.privileged
 
@@ -23,25 +22,6 @@ engine = Engine(private_key=os.urandom(32), tun="doomed0", addresses=["10.77.0.1
 print("ready", flush=True)
 time.sleep(600)
 """
-
-
-@contextmanager
-def tunnel(
-    *, mtu: int = 1280, link_mtu: int = 1500, cipher: str = "chacha20poly1305"
-) -> Iterator[tuple[Host, Host, Engine, Engine]]:
-    """Two engines with a session."""
-    with ExitStack() as stack:
-        network = stack.enter_context(Network())
-        near_host, far_host = (network.host(name, on_switch=False) for name in ("near", "far"))
-        network.link(near_host, far_host, mtu=link_mtu)
-        near = stack.enter_context(engine_on(near_host, NEAR, mtu=mtu))
-        far = stack.enter_context(engine_on(far_host, FAR, mtu=mtu))
-        psk = os.urandom(32)
-        far.add_peer(near.public_key, psk, (str(near_host.ipv4), near.port), NEAR.prefixes, cipher=cipher)
-        path = (str(far_host.ipv6), far.port)
-        near.add_peer(far.public_key, psk, path, FAR.prefixes, initiate=True, cipher=cipher)
-        events_until(near, PeerHandshake)
-        yield near_host, far_host, near, far
 
 
 @pytest.mark.parametrize("mtu", [1280, 1408])
@@ -59,59 +39,16 @@ def test_aes_carries_bulk_transfers_as_well() -> None:
         assert transfers(far_host, near_host, NEAR.ipv4, 100_000_000)
 
 
-def test_a_link_narrower_than_the_sealed_packets_carries_them_in_fragments() -> None:
-    with tunnel(link_mtu=1300) as (near_host, far_host, _, _):
-        assert transfers(near_host, far_host, FAR.ipv6, 2_000_000)
-        assert transfers(far_host, near_host, NEAR.ipv4, 2_000_000)
-
-
 def test_a_link_that_loses_packets_harms_none() -> None:
     with ExitStack() as stack:
         network = stack.enter_context(Network())
         near_host, far_host = network.host("near"), network.host("far")
         near = stack.enter_context(engine_on(near_host, NEAR))
         far = stack.enter_context(engine_on(far_host, FAR))
-        psk = os.urandom(32)
-        far.add_peer(near.public_key, psk, (str(near_host.ipv4), near.port), NEAR.prefixes)
-        near.add_peer(far.public_key, psk, (str(far_host.ipv4), far.port), FAR.prefixes, initiate=True)
-        events_until(near, PeerHandshake)
+        introduce(near_host, near, far_host, far)
         near_host.impair(loss_percent=1, delay_ms=2)
         assert transfers(near_host, far_host, FAR.ipv6, 5_000_000)
         assert transfers(far_host, near_host, NEAR.ipv4, 5_000_000)
-
-
-@pytest.mark.parametrize("size", [1, 100, 1200, 1232, 5000])
-def test_udp_datagrams_arrive_as_they_were_sent(size: int) -> None:
-    with (
-        tunnel() as (near_host, far_host, _, _),
-        far_host.socket(socket.AF_INET6) as receiver,
-        near_host.socket(socket.AF_INET6) as sender,
-    ):
-        receiver.settimeout(10)
-        receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-        receiver.bind((FAR.ipv6, 0))
-        sent = [number.to_bytes(4, "big") * (size // 4 + 1) for number in range(100)]
-        for datagram in sent:
-            sender.sendto(datagram[:size], receiver.getsockname())
-        received = [receiver.recv(65536) for _ in sent]
-        assert received == [datagram[:size] for datagram in sent]
-
-
-def test_a_datagram_that_the_kernel_is_to_cut_arrives_in_pieces() -> None:
-    udp_segment = 103
-    with (
-        tunnel() as (near_host, far_host, _, _),
-        far_host.socket() as receiver,
-        near_host.socket() as sender,
-    ):
-        receiver.settimeout(10)
-        receiver.bind((FAR.ipv4, 0))
-        sender.setsockopt(socket.IPPROTO_UDP, udp_segment, 1000)
-        data = os.urandom(30_500)
-        sender.sendto(data, receiver.getsockname())
-        received = [receiver.recv(65536) for _ in range(31)]
-        assert [len(piece) for piece in received] == [1000] * 30 + [500]
-        assert b"".join(received) == data
 
 
 def test_the_device_has_the_addresses_and_the_mtu_and_sends_nothing_of_its_own() -> None:
@@ -202,10 +139,7 @@ def test_without_a_device_the_packets_of_a_peer_are_counted_and_dropped() -> Non
         near = stack.enter_context(engine_on(near_host, NEAR))
         with far_host.enter():
             far = stack.enter_context(closing_engine(addresses=[f"{FAR.ipv4}/24"]))
-        psk = os.urandom(32)
-        far.add_peer(near.public_key, psk, (str(near_host.ipv4), near.port), NEAR.prefixes)
-        near.add_peer(far.public_key, psk, (str(far_host.ipv4), far.port), FAR.prefixes, initiate=True)
-        events_until(near, PeerHandshake)
+        introduce(near_host, near, far_host, far)
         assert not pings(near_host, FAR.ipv4, count=1, timeout_s=1)
         until(lambda: far.counters().drops["no_device"] == 1)
 

@@ -245,6 +245,10 @@ def test_wrong_settings_are_refused_before_anything_is_opened() -> None:
         Engine(private_key=key, tun="sm%d", addresses=["10.0.0.1"])
     with pytest.raises(ValueError, match="port"):
         Engine(private_key=key, port=65536)
+    with pytest.raises(
+        ValueError, match=r'^without: "gso", want any of tun_checksum, tun_tso, tun_uso, udp_gso, udp_gro$'
+    ):
+        Engine(private_key=key, without=["udp_gro", "gso"])
 
 
 def test_a_port_that_is_taken_is_an_error_of_one_line(near: Engine) -> None:

@@ -26,6 +26,8 @@ drop_reasons! {
     DestinationNotOwn = "destination_not_own",
     /// Multicast and link-local packets of this host: the overlay carries neither.
     LinkLocal = "link_local",
+    /// The path marked the datagram, and the packet in it is of a transport that would not notice (RFC 6040).
+    Congestion = "congestion",
     /// No peer has the destination, and the hold was full or its time over.
     Unrouted = "unrouted",
     /// Waited for a handshake that did not come, or the queue for it was full.

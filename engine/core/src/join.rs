@@ -59,19 +59,35 @@ pub struct Joiner {
     joined: Vec<Joined>,
     used: usize,
     first_open: usize,
-    join_udp: bool,
+    joins: Joins,
+}
+
+/// Which packets are joined at all: the device may not take them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Joins {
+    pub tcp: bool,
+    /// Linux 6.2.
+    pub udp: bool,
+}
+
+impl Joins {
+    pub const NONE: Self = Self { tcp: false, udp: false };
+    pub const ALL: Self = Self { tcp: true, udp: true };
+
+    fn allow(self, protocol: u8) -> bool {
+        if protocol == TCP { self.tcp } else { self.udp }
+    }
 }
 
 impl Joiner {
-    /// `join_udp`: whether the device takes UDP segmentation (Linux 6.2).
-    pub fn new(join_udp: bool) -> Self {
-        Self { join_udp, ..Self::default() }
+    pub fn new(joins: Joins) -> Self {
+        Self { joins, ..Self::default() }
     }
 
     /// Adds the packet at `range` of `arena`: a whole IP packet without padding behind it.
     pub fn push(&mut self, arena: &[u8], range: Range<usize>) {
         let packet = &arena[range.clone()];
-        let candidate = Candidate::parse(packet).filter(|c| self.join_udp || c.flow.protocol == TCP);
+        let candidate = Candidate::parse(packet).filter(|c| self.joins.allow(c.flow.protocol));
         let Some(candidate) = candidate else {
             // It may belong to a flow that is open (a FIN, say), which must not be overtaken.
             if let Some(flow) = Flow::parse(packet).map(|(flow, _)| flow) {

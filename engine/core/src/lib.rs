@@ -11,6 +11,7 @@
 pub mod allowed_ips;
 pub mod checksum;
 pub mod drops;
+pub mod ecn;
 pub mod first_byte;
 mod hold;
 pub mod icmp;

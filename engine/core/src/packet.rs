@@ -19,6 +19,8 @@ pub struct IpHeader {
     /// Of the whole packet; what lies behind it is padding.
     pub total_bytes: usize,
     pub is_fragment: bool,
+    /// DSCP and ECN.
+    pub traffic_class: u8,
 }
 
 impl IpHeader {
@@ -46,6 +48,7 @@ impl IpHeader {
             total_bytes,
             // More fragments, or an offset.
             is_fragment: u16::from_be_bytes([fixed[6], fixed[7]]) & 0x3fff != 0,
+            traffic_class: fixed[1],
         })
     }
 
@@ -64,6 +67,7 @@ impl IpHeader {
             header_bytes: IPV6_HEADER_BYTES,
             total_bytes,
             is_fragment: fixed[6] == 44,
+            traffic_class: fixed[0] << 4 | fixed[1] >> 4,
         })
     }
 }

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use allocation_counter::measure;
 use shadowmesh_core::Route;
-use shadowmesh_core::join::Joiner;
+use shadowmesh_core::join::{Joiner, Joins};
 use shadowmesh_core::segment::SuperPacket;
 use shadowmesh_core::vnet::{Gso, VnetHeader};
 use shadowmesh_core::wireguard::{Open, Opened, sealed_bytes};
@@ -81,7 +81,7 @@ impl Lane {
             sealed: Vec::new(),
             open: Vec::new(),
             opened: Vec::new(),
-            joiner: Joiner::new(true),
+            joiner: Joiner::new(Joins::ALL),
             written: 0,
         }
     }

@@ -8,7 +8,7 @@ use std::ops::Range;
 use proptest::prelude::*;
 use shadowmesh_core::checksum::Sum;
 use shadowmesh_core::drops::DropReason;
-use shadowmesh_core::join::Joiner;
+use shadowmesh_core::join::{Joiner, Joins};
 use shadowmesh_core::packet::{IpHeader, TCP, UDP};
 use shadowmesh_core::segment::SuperPacket;
 use shadowmesh_core::vnet::{Gso, VNET_HEADER_BYTES, VnetHeader};
@@ -119,6 +119,10 @@ fn cut(vnet: &VnetHeader, packet: &mut [u8]) -> Result<Vec<Vec<u8>>, DropReason>
 }
 
 fn join(packets: &[Vec<u8>]) -> Vec<(VnetHeader, Vec<u8>)> {
+    join_with(Joins::ALL, packets)
+}
+
+fn join_with(joins: Joins, packets: &[Vec<u8>]) -> Vec<(VnetHeader, Vec<u8>)> {
     let (mut arena, mut ranges): (Vec<u8>, Vec<Range<usize>>) = (Vec::new(), Vec::new());
     for packet in packets {
         ranges.push(arena.len()..arena.len() + packet.len());
@@ -126,7 +130,7 @@ fn join(packets: &[Vec<u8>]) -> Vec<(VnetHeader, Vec<u8>)> {
         // What lies between packets is padding and a tag.
         arena.extend_from_slice(&[0xaa; 7]);
     }
-    let mut joiner = Joiner::new(true);
+    let mut joiner = Joiner::new(joins);
     for range in ranges {
         joiner.push(&arena, range);
     }
@@ -306,6 +310,59 @@ fn packets_that_differ_in_what_a_receiver_must_see_are_not_joined() {
     assert_eq!(join(&[first.clone(), gap.packet(&[2; 500], false)]).len(), 2);
     assert_eq!(join(&[first.clone(), next.packet(&[2; 501], false)]).len(), 2);
     assert_eq!(join(&[first, next.packet(&[2; 500], false)]).len(), 1);
+}
+
+#[test]
+fn fragments_and_packets_with_options_or_extension_headers_go_alone() {
+    let first = Flow::tcp(false);
+    let pair = |is_v6| {
+        [0, 500].map(|offset| {
+            let sequence = first.sequence.wrapping_add(offset);
+            Flow { is_v6, sequence, ..first.clone() }.packet(&[offset as u8; 500], false)
+        })
+    };
+    let change = |packets: [Vec<u8>; 2], change: fn(&mut Vec<u8>)| {
+        packets.map(|mut packet| {
+            change(&mut packet);
+            packet
+        })
+    };
+    let changed = [
+        change(pair(false), |packet| packet[6] |= 0x20),
+        change(pair(false), |packet| packet[7] = 1),
+        change(pair(false), |packet| {
+            packet[0] = 0x46;
+            packet[3] += 4;
+            packet.splice(20..20, [1, 1, 1, 0]);
+        }),
+        change(pair(true), |packet| packet[6] = 44),
+        change(pair(true), |packet| {
+            packet[5] += 8;
+            let next = std::mem::replace(&mut packet[6], 60);
+            packet.splice(40..40, [next, 0, 1, 4, 0, 0, 0, 0]);
+        }),
+    ];
+    for packets in changed {
+        let alone = packets.clone().map(|packet| (VnetHeader::PLAIN, packet));
+        assert_eq!(join(&packets), alone);
+    }
+    assert_eq!(
+        [false, true].map(|is_v6| join(&pair(is_v6)).len()),
+        [1, 1],
+        "without the change they are joined"
+    );
+}
+
+#[test]
+fn what_the_device_does_not_take_joined_goes_alone() {
+    for (protocol, joins) in [(TCP, Joins { tcp: false, udp: true }), (UDP, Joins { tcp: true, udp: false })]
+    {
+        let flow = Flow { protocol, options: 0, ..Flow::tcp(true) };
+        let next = Flow { sequence: flow.sequence.wrapping_add(500), ..flow.clone() };
+        let packets = [flow.packet(&[1; 500], false), next.packet(&[2; 500], false)];
+        assert_eq!(join_with(joins, &packets).len(), 2);
+        assert_eq!(join(&packets).len(), 1);
+    }
 }
 
 fn refresh_checksums(mut packet: Vec<u8>) -> Vec<u8> {

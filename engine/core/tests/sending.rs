@@ -26,6 +26,19 @@ fn a_new_path_holds_for_the_next_packet() {
 }
 
 #[test]
+fn no_further_packet_is_padded_beyond_a_changed_mtu() {
+    let mut world = World::with_session(7);
+    let mut packet = udp(world.a.overlay, world.b.overlay);
+    packet.resize(65, 0);
+    packet[3] = 65;
+    for (mtu, padded) in [(80, 80), (70, 70), (60, 65)] {
+        world.a.sending.set_mtu(mtu);
+        send_packet(&mut world.a, &packet, true, &mut world.link, world.now);
+        assert_eq!(world.link.remove(0).1.len(), padded + 32);
+    }
+}
+
+#[test]
 fn a_removed_peer_gets_no_further_packet() {
     let mut world = World::with_session(7);
     world.a.router.remove_peer(world.b.key);

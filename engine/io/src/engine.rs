@@ -16,6 +16,7 @@ use shadowmesh_core::{PeerConfig, PeerSnapshot, Router, RouterError};
 use zeroize::Zeroizing;
 
 use crate::events::{Event, EventQueue};
+use crate::offloads::Offloads;
 use crate::os::{Port, Tun};
 use crate::shared::Shared;
 use crate::{rx, tx};
@@ -30,6 +31,7 @@ pub struct Config {
     pub tun: Option<String>,
     pub addresses: Vec<(IpAddr, u8)>,
     pub mtu: u16,
+    pub offloads: Offloads,
 }
 
 #[derive(Debug)]
@@ -109,11 +111,12 @@ impl Engine {
         let own = config.addresses.iter().map(|(address, _)| *address).collect();
         let router = Router::new(interface, own, config.mtu.into(), Arc::clone(&drops));
 
-        let port = Port::open(config.port).map_err(system(&format!("UDP port {}", config.port)))?;
+        let port = Port::open(config.port, &config.offloads)
+            .map_err(system(&format!("UDP port {}", config.port)))?;
         let tun = match &config.tun {
             None => None,
             Some(name) => {
-                let tun = Tun::open(name, &config.addresses, config.mtu);
+                let tun = Tun::open(name, &config.addresses, config.mtu, &config.offloads);
                 Some(tun.map_err(system(&format!("TUN device {name}")))?)
             }
         };

@@ -7,6 +7,7 @@
 
 mod engine;
 mod events;
+mod offloads;
 mod outbox;
 mod rx;
 mod shared;
@@ -22,3 +23,4 @@ use linux as os;
 
 pub use engine::{Config, Counters, Engine, Error, MAX_CONTROL_BYTES};
 pub use events::Event;
+pub use offloads::Offloads;

@@ -8,18 +8,20 @@ use crate::os::Port;
 const CAPACITY_BYTES: usize = 160 * 1024;
 const FLUSH_BYTES: usize = 48 * 1024;
 /// UDP_MAX_SEGMENTS of kernels before 6.9.
-const MAX_RUN_DATAGRAMS: usize = 64;
+pub(crate) const MAX_RUN_DATAGRAMS: usize = 64;
 /// The longest UDP payload over IPv4.
 const MAX_RUN_BYTES: usize = 65_507;
 
-/// Datagrams of one size to one address, the last may be shorter.
-#[derive(Debug, Clone, Copy)]
+/// Datagrams of one size and traffic class to one address, the last may be shorter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Run {
     pub(crate) start: usize,
     pub(crate) bytes: usize,
     pub(crate) segment_bytes: usize,
-    pub(crate) datagrams: usize,
+    /// How many datagrams.
+    pub(crate) count: usize,
     pub(crate) destination: SocketAddr,
+    pub(crate) traffic_class: u8,
 }
 
 #[derive(Debug)]
@@ -44,17 +46,17 @@ impl Outbox {
     }
 
     /// The datagram now stands at the start of the room.
-    pub(crate) fn push(&mut self, bytes: usize, destination: SocketAddr) {
-        let start = self.used;
+    pub(crate) fn push(&mut self, bytes: usize, destination: SocketAddr, traffic_class: u8) {
+        let datagram = Run::single(self.used, bytes, destination, traffic_class);
         self.used += bytes;
         if let Some(run) = self.runs.last_mut()
-            && run.takes(bytes, destination)
+            && run.takes(&datagram)
         {
             run.bytes += bytes;
-            run.datagrams += 1;
+            run.count += 1;
             return;
         }
-        self.runs.push(Run { start, bytes, segment_bytes: bytes, datagrams: 1, destination });
+        self.runs.push(datagram);
     }
 
     /// Returns how many datagrams were lost.
@@ -70,13 +72,28 @@ impl Outbox {
 }
 
 impl Run {
-    fn takes(&self, bytes: usize, destination: SocketAddr) -> bool {
-        let all_equal = self.bytes == self.segment_bytes * self.datagrams;
+    /// One datagram.
+    pub(crate) fn single(start: usize, bytes: usize, destination: SocketAddr, traffic_class: u8) -> Self {
+        Self { start, bytes, segment_bytes: bytes, count: 1, destination, traffic_class }
+    }
+
+    /// Each datagram as a run of its own.
+    pub(crate) fn datagrams(&self) -> impl Iterator<Item = Self> + '_ {
+        let end = self.start + self.bytes;
+        (self.start..end).step_by(self.segment_bytes).map(move |start| {
+            let bytes = self.segment_bytes.min(end - start);
+            Self::single(start, bytes, self.destination, self.traffic_class)
+        })
+    }
+
+    fn takes(&self, datagram: &Self) -> bool {
+        let all_equal = self.bytes == self.segment_bytes * self.count;
         all_equal
-            && bytes <= self.segment_bytes
-            && self.destination == destination
-            && self.datagrams < MAX_RUN_DATAGRAMS
-            && self.bytes + bytes <= MAX_RUN_BYTES
+            && datagram.bytes <= self.segment_bytes
+            && self.destination == datagram.destination
+            && self.traffic_class == datagram.traffic_class
+            && self.count < MAX_RUN_DATAGRAMS
+            && self.bytes + datagram.bytes <= MAX_RUN_BYTES
     }
 }
 
@@ -84,12 +101,20 @@ impl Run {
 mod tests {
     use super::*;
 
-    fn lengths(pushed: &[usize]) -> Vec<usize> {
+    fn address(port: u16) -> SocketAddr {
+        SocketAddr::from(([192, 0, 2, 1], port))
+    }
+
+    fn filled(pushed: &[usize]) -> Outbox {
         let mut outbox = Outbox::new();
         for bytes in pushed {
-            outbox.push(*bytes, "192.0.2.1:1".parse().unwrap());
+            outbox.push(*bytes, address(1), 0);
         }
-        outbox.runs.iter().map(|run| run.datagrams).collect()
+        outbox
+    }
+
+    fn lengths(pushed: &[usize]) -> Vec<usize> {
+        filled(pushed).runs.iter().map(|run| run.count).collect()
     }
 
     #[test]
@@ -104,10 +129,24 @@ mod tests {
     }
 
     #[test]
-    fn another_destination_begins_another_run() {
-        let mut outbox = Outbox::new();
-        outbox.push(100, "192.0.2.1:1".parse().unwrap());
-        outbox.push(100, "192.0.2.1:2".parse().unwrap());
-        assert_eq!(outbox.runs.len(), 2);
+    fn another_destination_or_traffic_class_begins_another_run() {
+        for (port, class) in [(2, 0), (1, 2)] {
+            let mut outbox = filled(&[100]);
+            outbox.push(100, address(port), class);
+            outbox.push(100, address(port), class);
+            assert_eq!(outbox.runs.iter().map(|run| run.count).collect::<Vec<_>>(), [1, 2]);
+        }
+    }
+
+    #[test]
+    fn the_datagrams_of_a_run_are_the_ones_that_were_pushed() {
+        let pushed = [90, 100, 100, 60];
+        let outbox = filled(&pushed);
+        let singles: Vec<Run> = outbox.runs.iter().flat_map(Run::datagrams).collect();
+        let starts = [0, 90, 190, 290];
+        assert_eq!(
+            singles,
+            std::array::from_fn::<_, 4, _>(|i| Run::single(starts[i], pushed[i], address(1), 0))
+        );
     }
 }

@@ -1,20 +1,20 @@
 //! UDP to TUN: receives a batch, opens it, joins what belongs together and writes it. Also keeps the time.
 
 use std::io::IoSlice;
-use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use shadowmesh_core::drops::DropReason;
+use shadowmesh_core::ecn;
 use shadowmesh_core::first_byte::{Kind, kind};
-use shadowmesh_core::join::Joiner;
+use shadowmesh_core::join::{Joiner, Joins};
 use shadowmesh_core::vnet::VnetHeader;
 use shadowmesh_core::wireguard::{Open, Opened};
 
 use crate::engine::MAX_CONTROL_BYTES;
 use crate::events::Event;
-use crate::os::{Received, Tun, WriteError, wait};
+use crate::os::{Message, Received, Tun, WriteError, wait};
 use crate::shared::Shared;
 
 /// Deadlines of sessions move whenever a packet is sent; looking at them this often is exact enough for
@@ -28,17 +28,17 @@ const MAX_RECEIVE_ERRORS: u32 = 1_000;
 struct Batch {
     /// Datagrams, and after they were opened their packets, in place.
     received: Received,
-    /// Where each datagram lies, and its key.
-    open: Vec<(Range<usize>, SocketAddr, Open)>,
+    /// Where each datagram lies, what it came in, and its key.
+    open: Vec<(Range<usize>, Message, Open)>,
     /// Where each datagram begins.
-    opened: Vec<(usize, SocketAddr, Opened)>,
-    packets: Vec<Range<usize>>,
+    opened: Vec<(usize, Message, Opened)>,
+    /// With the traffic class of the datagram.
+    packets: Vec<(Range<usize>, u8)>,
 }
 
 /// Returns why the port or the device cannot be used any more, or Ok when the engine stops.
 pub(crate) fn run(shared: &Shared) -> Result<(), String> {
-    let has_udp_offload = shared.tun.as_ref().is_some_and(Tun::has_udp_offload);
-    let mut joiner = Joiner::new(has_udp_offload);
+    let mut joiner = Joiner::new(shared.tun.as_ref().map_or(Joins::NONE, Tun::joins));
     let mut batch =
         Batch { received: Received::new(), open: Vec::new(), opened: Vec::new(), packets: Vec::new() };
     let mut due = None;
@@ -59,7 +59,7 @@ pub(crate) fn run(shared: &Shared) -> Result<(), String> {
                     break;
                 }
             }
-            if batch.received.count() == 0 || shared.is_stopping() {
+            if batch.received.messages().is_empty() || shared.is_stopping() {
                 break;
             }
             receive(shared, &mut batch);
@@ -80,16 +80,15 @@ pub(crate) fn run(shared: &Shared) -> Result<(), String> {
 fn receive(shared: &Shared, batch: &mut Batch) {
     let mut router = None;
     let now = Instant::now();
-    for number in 0..batch.received.count() {
-        let (source, message, size) = batch.received.message(number);
-        for start in message.clone().step_by(size) {
-            let range = start..message.end.min(start + size);
+    for message in batch.received.messages() {
+        let source = message.source;
+        for range in message.datagrams() {
             let datagram = &batch.received.arena()[range.clone()];
             match kind(datagram) {
                 Kind::Wireguard => {
                     let router = router.get_or_insert_with(|| shared.router());
                     if let Some(open) = router.receive(source, datagram, now) {
-                        batch.open.push((range, source, open));
+                        batch.open.push((range, *message, open));
                     }
                 }
                 Kind::Stun | Kind::Control if datagram.len() > MAX_CONTROL_BYTES => {
@@ -113,15 +112,16 @@ fn deliver(shared: &Shared, batch: &mut Batch, joiner: &mut Joiner) -> Result<()
     if batch.open.is_empty() {
         return Ok(());
     }
-    let arena = batch.received.arena();
-    for (range, source, open) in batch.open.drain(..) {
+    let arena = batch.received.arena_mut();
+    for (range, message, open) in batch.open.drain(..) {
         let start = range.start;
-        batch.opened.push((start, source, open.open(&mut arena[range])));
+        batch.opened.push((start, message, open.open(&mut arena[range])));
     }
     let mut router = shared.router();
     let now = Instant::now();
-    for (at, source, opened) in batch.opened.drain(..) {
-        batch.packets.extend(router.accept(opened, source, arena, at, now));
+    for (at, message, opened) in batch.opened.drain(..) {
+        let packet = router.accept(opened, message.source, arena, at, now);
+        batch.packets.extend(packet.map(|packet| (packet, message.traffic_class)));
     }
     shared.perform(router);
     let Some(tun) = &shared.tun else {
@@ -129,8 +129,11 @@ fn deliver(shared: &Shared, batch: &mut Batch, joiner: &mut Joiner) -> Result<()
         batch.packets.clear();
         return Ok(());
     };
-    for packet in batch.packets.drain(..) {
-        joiner.push(arena, packet);
+    for (packet, outer_class) in batch.packets.drain(..) {
+        match ecn::decapsulate(outer_class, &mut arena[packet.clone()]) {
+            Ok(()) => joiner.push(arena, packet),
+            Err(reason) => shared.drops.count(reason),
+        }
     }
     let mut is_gone = false;
     joiner.finish(arena, |vnet, arena, pieces| match write(tun, vnet, arena, pieces) {
@@ -153,6 +156,9 @@ fn write(tun: &Tun, vnet: &VnetHeader, arena: &[u8], pieces: &[Range<usize>]) ->
 
 /// Does what is due, and says when to look again.
 fn handle_timeouts(shared: &Shared) -> Option<Instant> {
+    if let Some(mtu) = shared.tun.as_ref().and_then(Tun::mtu) {
+        shared.sending.set_mtu(mtu);
+    }
     let mut router = shared.router();
     let now = Instant::now();
     let mut next = router.next_timeout();

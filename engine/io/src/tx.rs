@@ -41,6 +41,7 @@ fn send_packet(shared: &Shared, read: &mut [u8], outbox: &mut Outbox) -> Result<
     let vnet = VnetHeader::decode(header).ok_or(DropReason::MalformedPacket)?;
     let mut packets = SuperPacket::parse(&vnet, packet)?;
 
+    let traffic_class = packets.ip().traffic_class;
     let now = Instant::now();
     match shared.sending.route(packets.ip(), packets.count(), packets.total_bytes(), now) {
         Route::To(destination, mut seals) => {
@@ -50,7 +51,7 @@ fn send_packet(shared: &Shared, read: &mut [u8], outbox: &mut Outbox) -> Result<
                     flush(shared, outbox);
                 }
                 if let Some(sealed) = outbox.room(bytes).and_then(|room| seals.seal(packet, room)) {
-                    outbox.push(sealed, destination);
+                    outbox.push(sealed, destination, traffic_class);
                 }
             }
         }

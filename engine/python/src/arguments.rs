@@ -6,6 +6,7 @@ use pyo3::PyResult;
 use pyo3::exceptions::PyValueError;
 use shadowmesh_core::allowed_ips::Prefix;
 use shadowmesh_core::wireguard::{Cipher, PublicKey, Secret};
+use shadowmesh_io::Offloads;
 use zeroize::Zeroizing;
 
 pub(crate) type Address = (String, u16);
@@ -39,6 +40,16 @@ pub(crate) fn cipher(name: &str) -> PyResult<Cipher> {
         "aes256gcm" => Ok(Cipher::Aes256Gcm),
         _ => invalid(format!("cipher: {name:?}, want chacha20poly1305 or aes256gcm")),
     }
+}
+
+/// All of them but those.
+pub(crate) fn offloads(without: &[String]) -> PyResult<Offloads> {
+    without.iter().try_fold(Offloads::ALL, |left, name| {
+        left.without(name).map_or_else(
+            || invalid(format!("without: {name:?}, want any of {}", Offloads::NAMES.join(", "))),
+            Ok,
+        )
+    })
 }
 
 /// A link-local address carries its interface's number: `fe80::1%3`.

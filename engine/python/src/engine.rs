@@ -8,7 +8,9 @@ use shadowmesh_core::PeerConfig;
 use shadowmesh_core::wireguard::Cipher;
 use shadowmesh_io::{Config, Event};
 
-use crate::arguments::{Address, cipher, endpoint, interface_address, prefixes, public_key, secret};
+use crate::arguments::{
+    Address, cipher, endpoint, interface_address, offloads, prefixes, public_key, secret,
+};
 use crate::counters::Counters;
 use crate::errors::python_error;
 use crate::events::to_python;
@@ -27,8 +29,8 @@ pub(crate) struct Engine(Arc<shadowmesh_io::Engine>);
 #[pymethods]
 impl Engine {
     #[new]
-    #[pyo3(signature = (*, private_key, port = 0, tun = None, addresses = Vec::new(), mtu = 1280),
-        text_signature = "(*, private_key, port=0, tun=None, addresses=(), mtu=1280)")]
+    #[pyo3(signature = (*, private_key, port = 0, tun = None, addresses = Vec::new(), mtu = 1280, without = Vec::new()),
+        text_signature = "(*, private_key, port=0, tun=None, addresses=(), mtu=1280, without=())")]
     fn new(
         py: Python<'_>,
         private_key: &[u8],
@@ -36,6 +38,7 @@ impl Engine {
         tun: Option<String>,
         addresses: Vec<String>,
         mtu: u32,
+        without: Vec<String>,
     ) -> PyResult<Self> {
         if !MTU_RANGE.contains(&mtu) {
             return Err(PyValueError::new_err(format!("mtu: {mtu}, want 1280 to 65535")));
@@ -43,7 +46,8 @@ impl Engine {
         let port = u16::try_from(port).map_err(|_| PyValueError::new_err(format!("port: {port}")))?;
         let addresses = addresses.iter().map(|text| interface_address(text)).collect::<PyResult<_>>()?;
         let private_key = secret("private_key", private_key)?;
-        let config = Config { private_key, port, tun, addresses, mtu: mtu as u16 };
+        let offloads = offloads(&without)?;
+        let config = Config { private_key, port, tun, addresses, mtu: mtu as u16, offloads };
         let engine = py.detach(|| shadowmesh_io::Engine::start(&config)).map_err(python_error)?;
         let engine = Arc::new(engine);
         let mut started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);

@@ -92,7 +92,6 @@ pub struct PeerSnapshot {
 pub struct Router {
     interface: Interface,
     own: Vec<IpAddr>,
-    mtu: usize,
     drops: Arc<Drops>,
     peers: PeerTable,
     unrouted: Unrouted,
@@ -107,7 +106,6 @@ impl Router {
         Self {
             interface,
             own,
-            mtu,
             drops,
             peers: PeerTable::new(mtu),
             unrouted: Unrouted::default(),
@@ -290,10 +288,11 @@ impl Router {
     }
 
     fn send_or_wait(&mut self, slot: Slot, packet: Vec<u8>, now: Instant) {
+        let mtu = self.peers.sending().mtu();
         let Some(peer) = self.peers.get_mut(slot) else {
             return;
         };
-        if let Some(mut seals) = peer.sessions.seal(1, packet.len(), self.mtu, now) {
+        if let Some(mut seals) = peer.sessions.seal(1, packet.len(), mtu, now) {
             let mut datagram = vec![0; sealed_bytes(packet.len())];
             if let Some(length) = seals.seal(&packet, &mut datagram) {
                 datagram.truncate(length);

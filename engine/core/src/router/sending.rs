@@ -3,8 +3,8 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
@@ -58,12 +58,21 @@ pub(super) struct Table {
 #[derive(Debug)]
 pub struct Sending {
     table: ArcSwap<Table>,
-    mtu: usize,
+    mtu: AtomicUsize,
 }
 
 impl Sending {
     pub(super) fn new(mtu: usize) -> Self {
-        Self { table: ArcSwap::default(), mtu }
+        Self { table: ArcSwap::default(), mtu: AtomicUsize::new(mtu) }
+    }
+
+    pub(super) fn mtu(&self) -> usize {
+        self.mtu.load(Relaxed)
+    }
+
+    /// Of the TUN device, when somebody has changed it: no packet is padded beyond it.
+    pub fn set_mtu(&self, mtu: usize) {
+        self.mtu.store(mtu, Relaxed);
     }
 
     pub(super) fn replace(&self, table: Table) {
@@ -80,7 +89,7 @@ impl Sending {
         let Some(peer) = slot.and_then(|slot| table.peers.get(slot)?.as_deref()) else {
             return Route::Hold;
         };
-        let Some(seals) = peer.half.seal(packets, bytes, self.mtu, now) else {
+        let Some(seals) = peer.half.seal(packets, bytes, self.mtu(), now) else {
             return Route::Hold;
         };
         peer.count_sent(packets, bytes);

@@ -1,5 +1,6 @@
 //! Linux: TUN with virtio headers, UDP with segmentation offload, eventfd and poll.
 
+mod control;
 mod netlink;
 mod port;
 mod sockaddr;
@@ -9,7 +10,7 @@ use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
-pub(crate) use port::{Port, Received};
+pub(crate) use port::{Message, Port, Received};
 pub(crate) use tun::{Tun, WriteError};
 
 /// Wakes one thread out of [`wait`].

@@ -8,9 +8,11 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::control::{Control, told};
 use super::sockaddr::RawAddress;
 use super::{check, owned, set_option};
-use crate::outbox::Run;
+use crate::offloads::Offloads;
+use crate::outbox::{MAX_RUN_DATAGRAMS, Run};
 
 /// Coalesced reads of up to 64 KB each: 512 KB keep the batch inside the second-level cache.
 const RECEIVE_BATCH: usize = 8;
@@ -20,8 +22,6 @@ const SEND_BATCH: usize = 32;
 const SOCKET_BUFFER_BYTES: libc::c_int = 4 << 20;
 /// How long a full socket buffer is waited for before a send is given up.
 const SEND_WAIT_MS: libc::c_int = 10;
-/// Room for one control message of an integer.
-const CONTROL_BYTES: usize = 32;
 
 #[derive(Debug)]
 pub(crate) struct Port {
@@ -31,54 +31,75 @@ pub(crate) struct Port {
     can_segment: AtomicBool,
 }
 
-#[repr(C, align(8))]
-#[derive(Clone, Copy)]
-struct Control([u8; CONTROL_BYTES]);
-
 /// What one call has received: buffers, and who sent what into them.
 pub(crate) struct Received {
     buffers: Box<[u8]>,
-    /// Length, size of the datagrams coalesced into it, and their sender.
-    messages: [(usize, usize, SocketAddr); RECEIVE_BATCH],
+    messages: [Message; RECEIVE_BATCH],
     count: usize,
+}
+
+/// One or more datagrams of one sender.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Message {
+    pub(crate) source: SocketAddr,
+    /// Where they lie in the arena.
+    start: usize,
+    bytes: usize,
+    /// The length of each datagram but the last, which may be shorter.
+    segment_bytes: usize,
+    /// Of the outer IP header: the kernel coalesces only what has the same.
+    pub(crate) traffic_class: u8,
+}
+
+impl Message {
+    const NONE: Self = Self {
+        source: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
+        start: 0,
+        bytes: 0,
+        segment_bytes: 1,
+        traffic_class: 0,
+    };
+
+    /// Where each datagram lies in the arena.
+    pub(crate) fn datagrams(self) -> impl Iterator<Item = Range<usize>> {
+        let end = self.start + self.bytes;
+        (self.start..end).step_by(self.segment_bytes).map(move |at| at..end.min(at + self.segment_bytes))
+    }
 }
 
 impl Received {
     pub(crate) fn new() -> Self {
         Self {
             buffers: vec![0; RECEIVE_BATCH * RECEIVE_BYTES].into_boxed_slice(),
-            messages: [(0, 0, SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0)); RECEIVE_BATCH],
+            messages: [Message::NONE; RECEIVE_BATCH],
             count: 0,
         }
     }
 
-    pub(crate) fn count(&self) -> usize {
-        self.count
+    pub(crate) fn messages(&self) -> &[Message] {
+        &self.messages[..self.count]
     }
 
-    /// The datagrams of one message: from whom, where they lie in the arena, and the length of each but the last.
-    pub(crate) fn message(&self, number: usize) -> (SocketAddr, Range<usize>, usize) {
-        let (length, size, source) = self.messages[number];
-        let start = number * RECEIVE_BYTES;
-        (source, start..start + length, size.max(1))
+    pub(crate) fn arena(&self) -> &[u8] {
+        &self.buffers
     }
 
-    /// All messages, to be opened in place.
-    pub(crate) fn arena(&mut self) -> &mut [u8] {
+    /// For opening in place.
+    pub(crate) fn arena_mut(&mut self) -> &mut [u8] {
         &mut self.buffers
     }
 }
 
 impl Port {
-    pub(crate) fn open(port: u16) -> io::Result<Self> {
-        Self::open_family(port, true).or_else(|error| match error.raw_os_error() {
+    pub(crate) fn open(port: u16, offloads: &Offloads) -> io::Result<Self> {
+        Self::open_family(port, true, offloads).or_else(|error| match error.raw_os_error() {
             // IPv6 is switched off on this host.
-            Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL) => Self::open_family(port, false),
+            Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL) => Self::open_family(port, false, offloads),
             _ => Err(error),
         })
     }
 
-    fn open_family(port: u16, is_dual_stack: bool) -> io::Result<Self> {
+    fn open_family(port: u16, is_dual_stack: bool, offloads: &Offloads) -> io::Result<Self> {
         let family = if is_dual_stack { libc::AF_INET6 } else { libc::AF_INET };
         // SAFETY: takes no pointers; the descriptor it returns is ours alone.
         let fd =
@@ -91,7 +112,12 @@ impl Port {
         // A datagram too long for a link is fragmented, as a black hole would be worse.
         let _ = set_option(&fd, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_DONT);
         let _ = set_option(&fd, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_DONT);
-        let _ = set_option(&fd, libc::IPPROTO_UDP, libc::UDP_GRO, 1);
+        // IPv4 on a dual-stack socket has the options and control messages of IPv4.
+        let _ = set_option(&fd, libc::IPPROTO_IP, libc::IP_RECVTOS, 1);
+        let _ = set_option(&fd, libc::IPPROTO_IPV6, libc::IPV6_RECVTCLASS, 1);
+        if offloads.udp_gro {
+            let _ = set_option(&fd, libc::IPPROTO_UDP, libc::UDP_GRO, 1);
+        }
         for (forced, plain) in
             [(libc::SO_RCVBUFFORCE, libc::SO_RCVBUF), (libc::SO_SNDBUFFORCE, libc::SO_SNDBUF)]
         {
@@ -106,7 +132,8 @@ impl Port {
         let mut length = RawAddress::BYTES;
         // SAFETY: the address has room for the length given.
         check(unsafe { libc::getsockname(fd.as_raw_fd(), ptr::from_mut(&mut address).cast(), &mut length) })?;
-        Ok(Self { fd, is_dual_stack, port: address.get().port(), can_segment: AtomicBool::new(true) })
+        let can_segment = AtomicBool::new(offloads.udp_gso);
+        Ok(Self { fd, is_dual_stack, port: address.get().port(), can_segment })
     }
 
     pub(crate) fn number(&self) -> u16 {
@@ -117,7 +144,7 @@ impl Port {
     pub(crate) fn receive(&self, batch: &mut Received) -> io::Result<()> {
         batch.count = 0;
         let mut addresses = [RawAddress::ZERO; RECEIVE_BATCH];
-        let mut controls = [Control([0; CONTROL_BYTES]); RECEIVE_BATCH];
+        let mut controls = [Control::EMPTY; RECEIVE_BATCH];
         let mut vectors = [libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 }; RECEIVE_BATCH];
         // SAFETY: an mmsghdr is plain integers and pointers, for which zero is valid.
         let mut messages: [libc::mmsghdr; RECEIVE_BATCH] = unsafe { MaybeUninit::zeroed().assume_init() };
@@ -128,8 +155,7 @@ impl Port {
             header.msg_namelen = RawAddress::BYTES;
             header.msg_iov = &raw mut vectors[index];
             header.msg_iovlen = 1;
-            header.msg_control = controls[index].0.as_mut_ptr().cast();
-            header.msg_controllen = CONTROL_BYTES as _;
+            controls[index].attach(header);
         }
         // SAFETY: every pointer in `messages` is to an array above or a part of the buffers, all alive here.
         let count = unsafe {
@@ -147,9 +173,15 @@ impl Port {
             Err(error) => return Err(error),
         };
         for (index, message) in messages[..batch.count].iter().enumerate() {
-            let length = (message.msg_len as usize).min(RECEIVE_BYTES);
-            let size = coalesced_size(&message.msg_hdr).unwrap_or(length);
-            batch.messages[index] = (length, size, addresses[index].get());
+            let bytes = (message.msg_len as usize).min(RECEIVE_BYTES);
+            let told = told(&message.msg_hdr);
+            batch.messages[index] = Message {
+                source: addresses[index].get(),
+                start: index * RECEIVE_BYTES,
+                bytes,
+                segment_bytes: told.segment_bytes.unwrap_or(bytes).max(1),
+                traffic_class: told.traffic_class,
+            };
         }
         Ok(())
     }
@@ -160,8 +192,8 @@ impl Port {
         let mut rest = runs;
         let mut has_waited = false;
         while let Some(run) = rest.first() {
-            if run.datagrams > 1 && !self.can_segment.load(Ordering::Relaxed) {
-                refused += self.send_one_by_one(buffer, run);
+            if run.count > 1 && !self.can_segment.load(Ordering::Relaxed) {
+                refused += self.send_singly(buffer, run);
                 rest = &rest[1..];
                 continue;
             }
@@ -183,10 +215,10 @@ impl Port {
                             self.can_segment.store(false, Ordering::Relaxed);
                         }
                         let segmented = matches!(reason, Some(libc::EIO | libc::EMSGSIZE | libc::EINVAL));
-                        refused += if segmented && run.datagrams > 1 {
-                            self.send_one_by_one(buffer, run)
+                        refused += if segmented && run.count > 1 {
+                            self.send_singly(buffer, run)
                         } else {
-                            run.datagrams as u64
+                            run.count as u64
                         };
                         rest = &rest[1..];
                         has_waited = false;
@@ -199,29 +231,20 @@ impl Port {
 
     /// Whether the system took it; never blocks.
     pub(crate) fn send(&self, datagram: &[u8], destination: SocketAddr) -> io::Result<()> {
-        let address = RawAddress::new(destination, self.is_dual_stack);
-        // SAFETY: buffer and address are valid for their lengths.
-        let sent = unsafe {
-            libc::sendto(
-                self.fd.as_raw_fd(),
-                datagram.as_ptr().cast(),
-                datagram.len(),
-                0,
-                ptr::from_ref(&address).cast(),
-                address.length(),
-            )
-        };
-        check(sent as libc::c_int).map(drop)
+        self.send_batch(datagram, &[Run::single(0, datagram.len(), destination, 0)]).map(drop)
     }
 
-    fn send_one_by_one(&self, buffer: &[u8], run: &Run) -> u64 {
-        let datagrams = buffer[run.start..run.start + run.bytes].chunks(run.segment_bytes);
-        datagrams.filter(|datagram| self.send(datagram, run.destination).is_err()).count() as u64
+    fn send_singly(&self, buffer: &[u8], run: &Run) -> u64 {
+        let mut singles = [*run; MAX_RUN_DATAGRAMS];
+        for (single, datagram) in singles.iter_mut().zip(run.datagrams()) {
+            *single = datagram;
+        }
+        self.send_runs(buffer, &singles[..run.count])
     }
 
     fn send_batch(&self, buffer: &[u8], runs: &[Run]) -> io::Result<usize> {
         let mut addresses = [RawAddress::ZERO; SEND_BATCH];
-        let mut controls = [Control([0; CONTROL_BYTES]); SEND_BATCH];
+        let mut controls = [Control::EMPTY; SEND_BATCH];
         let mut vectors = [libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 }; SEND_BATCH];
         // SAFETY: an mmsghdr is plain integers and pointers, for which zero is valid.
         let mut messages: [libc::mmsghdr; SEND_BATCH] = unsafe { MaybeUninit::zeroed().assume_init() };
@@ -235,9 +258,17 @@ impl Port {
             header.msg_namelen = addresses[index].length();
             header.msg_iov = &raw mut vectors[index];
             header.msg_iovlen = 1;
-            if run.datagrams > 1 {
-                header.msg_control = controls[index].0.as_mut_ptr().cast();
-                set_segment_size(header, run.segment_bytes as u16);
+            if run.count > 1 {
+                let size = run.segment_bytes as u16;
+                controls[index].push(header, libc::SOL_UDP, libc::UDP_SEGMENT, size);
+            }
+            if run.traffic_class != 0 {
+                let class = libc::c_int::from(run.traffic_class);
+                let (level, kind) = match run.destination {
+                    SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_TOS),
+                    SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_TCLASS),
+                };
+                controls[index].push(header, level, kind, class);
             }
         }
         // SAFETY: every pointer in `messages` is to an array above or a part of the buffer, all alive here;
@@ -258,34 +289,4 @@ impl AsRawFd for Port {
     fn as_raw_fd(&self) -> RawFd {
         self.fd.as_raw_fd()
     }
-}
-
-/// `header.msg_control` has room for [`CONTROL_BYTES`].
-fn set_segment_size(header: &mut libc::msghdr, size: u16) {
-    // SAFETY: CMSG_SPACE of two bytes is 24, less than CONTROL_BYTES, so the first header and its data lie
-    // inside the buffer.
-    unsafe {
-        header.msg_controllen = libc::CMSG_SPACE(size_of::<u16>() as u32) as _;
-        let control = libc::CMSG_FIRSTHDR(header);
-        (*control).cmsg_level = libc::SOL_UDP;
-        (*control).cmsg_type = libc::UDP_SEGMENT;
-        (*control).cmsg_len = libc::CMSG_LEN(size_of::<u16>() as u32) as _;
-        libc::CMSG_DATA(control).cast::<u16>().write_unaligned(size);
-    }
-}
-
-/// The size of each datagram but the last, when the kernel has put several into one message.
-fn coalesced_size(header: &libc::msghdr) -> Option<usize> {
-    // SAFETY: the kernel has filled in the control buffer and its length; the macros stay inside it.
-    unsafe {
-        let mut control = libc::CMSG_FIRSTHDR(header);
-        while !control.is_null() {
-            if (*control).cmsg_level == libc::SOL_UDP && (*control).cmsg_type == libc::UDP_GRO {
-                let size = libc::CMSG_DATA(control).cast::<libc::c_int>().read_unaligned();
-                return usize::try_from(size).ok().filter(|size| *size > 0);
-            }
-            control = libc::CMSG_NXTHDR(header, control);
-        }
-    }
-    None
 }

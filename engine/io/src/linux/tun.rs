@@ -6,12 +6,14 @@ use std::io::{self, IoSlice};
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
+use shadowmesh_core::join::Joins;
 use shadowmesh_core::vnet::{VNET_HEADER_BYTES, VnetHeader};
 
 use super::{check, netlink, owned};
+use crate::offloads::Offloads;
 
-const OFFLOADS: libc::c_uint = libc::TUN_F_CSUM | libc::TUN_F_TSO4 | libc::TUN_F_TSO6 | libc::TUN_F_TSO_ECN;
-const UDP_OFFLOADS: libc::c_uint = libc::TUN_F_USO4 | libc::TUN_F_USO6;
+const TSO: libc::c_uint = libc::TUN_F_TSO4 | libc::TUN_F_TSO6 | libc::TUN_F_TSO_ECN;
+const USO: libc::c_uint = libc::TUN_F_USO4 | libc::TUN_F_USO6;
 /// The default of 500 loses packets of bulk transfers before the engine has read them.
 const TX_QUEUE_PACKETS: u32 = 1000;
 /// addr_gen_mode: no link-local address, and so no router solicitations either.
@@ -20,8 +22,10 @@ const ADDR_GEN_MODE_NONE: &str = "1";
 #[derive(Debug)]
 pub(crate) struct Tun {
     fd: OwnedFd,
+    /// Any socket: interfaces are asked and told by requests to one.
+    socket: OwnedFd,
     name: String,
-    has_udp_offload: bool,
+    joins: Joins,
 }
 
 #[derive(Debug)]
@@ -34,7 +38,12 @@ pub(crate) enum WriteError {
 
 impl Tun {
     /// Makes the device and brings it up.
-    pub(crate) fn open(name: &str, addresses: &[(IpAddr, u8)], mtu: u16) -> io::Result<Self> {
+    pub(crate) fn open(
+        name: &str,
+        addresses: &[(IpAddr, u8)],
+        mtu: u16,
+        offloads: &Offloads,
+    ) -> io::Result<Self> {
         // SAFETY: the path is a C string.
         let fd = unsafe {
             libc::open(c"/dev/net/tun".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC | libc::O_NONBLOCK)
@@ -46,8 +55,10 @@ impl Tun {
         check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::TUNSETIFF, &mut request) })?;
         // SAFETY: the kernel has filled in the name, zero-terminated.
         let name = unsafe { CStr::from_ptr(request.ifr_name.as_ptr()) }.to_string_lossy().into_owned();
-        let has_udp_offload = set_offloads(&fd);
-        let tun = Self { fd, name, has_udp_offload };
+        let joins = set_offloads(&fd, offloads);
+        // SAFETY: takes no pointers; the descriptor it returns is ours alone.
+        let socket = owned(unsafe { libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) })?;
+        let tun = Self { fd, socket, name, joins };
         tun.configure(addresses, mtu)?;
         Ok(tun)
     }
@@ -56,8 +67,25 @@ impl Tun {
         &self.name
     }
 
-    pub(crate) fn has_udp_offload(&self) -> bool {
-        self.has_udp_offload
+    /// Which packets it takes joined.
+    pub(crate) fn joins(&self) -> Joins {
+        self.joins
+    }
+
+    /// Somebody may have changed it. None while the device is in another namespace, or gone.
+    pub(crate) fn mtu(&self) -> Option<usize> {
+        let mut request = interface_request(&self.name).ok()?;
+        // The name may have changed as well.
+        // SAFETY: TUNGETIFF writes one ifreq.
+        check(unsafe { libc::ioctl(self.fd.as_raw_fd(), libc::TUNGETIFF, &mut request) }).ok()?;
+        self.request(libc::SIOCGIFMTU, &mut request).ok()?;
+        // SAFETY: SIOCGIFMTU has filled in this field.
+        usize::try_from(unsafe { request.ifr_ifru.ifru_mtu }).ok()
+    }
+
+    fn request(&self, request: libc::c_ulong, value: &mut libc::ifreq) -> io::Result<libc::c_int> {
+        // SAFETY: all requests here read and write one ifreq.
+        check(unsafe { libc::ioctl(self.socket.as_raw_fd(), request as _, value) })
     }
 
     /// One packet with its virtio header; None when there is none at the moment.
@@ -97,12 +125,7 @@ impl Tun {
     }
 
     fn configure(&self, addresses: &[(IpAddr, u8)], mtu: u16) -> io::Result<()> {
-        // SAFETY: takes no pointers; the descriptor it returns is ours alone.
-        let socket = owned(unsafe { libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) })?;
-        let call = |request: libc::c_ulong, value: &mut libc::ifreq| {
-            // SAFETY: all requests below read and write one ifreq.
-            check(unsafe { libc::ioctl(socket.as_raw_fd(), request as _, value) })
-        };
+        let call = |request, value: &mut libc::ifreq| self.request(request, value);
         let mut request = interface_request(&self.name)?;
         request.ifr_ifru.ifru_mtu = mtu.into();
         call(libc::SIOCSIFMTU, &mut request)?;
@@ -132,19 +155,21 @@ impl AsRawFd for Tun {
     }
 }
 
-/// Whether UDP is among them (Linux 6.2). Without any, packets simply come and go one at a time.
-fn set_offloads(fd: &OwnedFd) -> bool {
-    let set = |offloads: libc::c_uint| {
+/// Which packets the device then takes joined. Without any offload they simply come and go one at a time.
+fn set_offloads(fd: &OwnedFd, offloads: &Offloads) -> Joins {
+    let set = |flags: libc::c_uint| {
         // SAFETY: TUNSETOFFLOAD takes an integer.
-        unsafe { libc::ioctl(fd.as_raw_fd(), libc::TUNSETOFFLOAD, libc::c_ulong::from(offloads)) == 0 }
+        unsafe { libc::ioctl(fd.as_raw_fd(), libc::TUNSETOFFLOAD, libc::c_ulong::from(flags)) == 0 }
     };
-    if set(OFFLOADS | UDP_OFFLOADS) {
-        return true;
-    }
-    if !set(OFFLOADS) {
+    let flag = |wanted: bool, flags: libc::c_uint| if wanted { flags } else { 0 };
+    let base = flag(offloads.tun_checksum, libc::TUN_F_CSUM) | flag(offloads.tun_tso, TSO);
+    let uso = flag(offloads.tun_uso, USO);
+    let has_uso = uso != 0 && set(base | uso);
+    // Whoever writes a super-packet needs no leave for TCP; for UDP only the answer tells whether it is known.
+    if !has_uso && !set(base) {
         set(0);
     }
-    false
+    Joins { tcp: offloads.tun_tso, udp: has_uso }
 }
 
 fn interface_request(name: &str) -> io::Result<libc::ifreq> {

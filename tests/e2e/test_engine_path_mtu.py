@@ -1,0 +1,91 @@
+"""Links that are narrower than what the engine sends."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import pytest
+
+from shadowmesh._engine import Engine
+from shadowmesh.lab.host import Host
+from shadowmesh.lab.network import Network
+
+from .engine_lab import FAR, NEAR, engine_on, introduce, pings, transfers, tunnel
+
+pytestmark = pytest.mark.privileged
+
+TRANSFER_BYTES = 5_000_000
+MTU = 1280
+SILENCE = """
+table inet silence { chain out {
+type filter hook output priority 0
+icmp type destination-unreachable drop
+icmpv6 type packet-too-big drop
+}
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("over", "link_mtu"),
+    [("ipv4", 1300), ("ipv4", 1280), ("ipv4", 1200), ("ipv4", 576), ("ipv6", 1300), ("ipv6", 1280)],
+)
+def test_the_own_link_may_be_narrow(over: str, link_mtu: int) -> None:
+    with tunnel(over=over, link_mtu=link_mtu) as (near_host, far_host, near, far):
+        assert carries_everything(near_host, far_host)
+        assert [engine.counters().drops["udp_send"] for engine in (near, far)] == [0, 0]
+
+
+@pytest.mark.parametrize("silence", ["", SILENCE], ids=["", "silenced"])
+@pytest.mark.parametrize("path_mtu", [1280, 1200, 576])
+def test_a_link_behind_a_router_may_be_narrow_on_ipv4(path_mtu: int, silence: str) -> None:
+    with routed("ipv4", path_mtu, silence=silence) as (near_host, far_host, _, _):
+        assert carries_everything(near_host, far_host)
+
+
+def test_a_link_behind_a_router_may_be_narrow_on_ipv6() -> None:
+    with routed("ipv6", 1280) as (near_host, far_host, _, _):
+        assert carries_everything(near_host, far_host)
+
+
+@pytest.mark.xfail(strict=True, reason="IPv6 routers do not fragment: who filters their answers makes a black hole")
+def test_a_narrow_ipv6_path_whose_routers_are_silenced_carries_full_packets() -> None:
+    with routed("ipv6", 1280, silence=SILENCE) as (near_host, _, _, _):
+        assert pings(near_host, FAR.ipv6)
+        assert pings(near_host, FAR.ipv6, size=MTU - 48, timeout_s=1)
+
+
+def carries_everything(near_host: Host, far_host: Host) -> bool:
+    """Whether packets of the overlay's whole MTU pass, and bulk transfers both ways."""
+    largest = [pings(near_host, FAR.ipv4, size=MTU - 28), pings(near_host, FAR.ipv6, size=MTU - 48)]
+    bulk = [
+        transfers(near_host, far_host, FAR.ipv6, TRANSFER_BYTES),
+        transfers(far_host, near_host, NEAR.ipv4, TRANSFER_BYTES),
+    ]
+    return all(largest + bulk)
+
+
+@contextmanager
+def routed(over: str, path_mtu: int, *, silence: str = "") -> Iterator[tuple[Host, Host, Engine, Engine]]:
+    """Two engines with a session, and between them two routers with a narrow link, which may be silenced."""
+    with ExitStack() as stack:
+        network = stack.enter_context(Network())
+        hosts = [network.host(name, on_switch=False) for name in ("near", "left", "right", "far")]
+        near_host, left, right, far_host = hosts
+        links = [network.link(near_host, left), network.link(left, right), network.link(right, far_host)]
+        for host, hop in (
+            (near_host, links[0].far),
+            (left, links[1].far),
+            (right, links[1].near),
+            (far_host, links[2].near),
+        ):
+            host.namespace.ip([f"route add default via {address.ip}" for address in hop.addresses])
+        for router, interface in ((left, links[1].near.interface), (right, links[1].far.interface)):
+            router.namespace.sysctl("ipv4/ip_forward", "1")
+            router.namespace.sysctl("ipv6/conf/all/forwarding", "1")
+            router.namespace.ip([f"link set {interface} mtu {path_mtu}"])
+            if silence:
+                router.run(["nft", "-f", "-"], stdin=silence)
+        near = stack.enter_context(engine_on(near_host, NEAR))
+        far = stack.enter_context(engine_on(far_host, FAR))
+        introduce(near_host, near, far_host, far, over=over)
+        yield near_host, far_host, near, far
