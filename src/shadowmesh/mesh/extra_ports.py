@@ -7,7 +7,6 @@ Spec: docs/spec/paths.md, section 6.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 
 from shadowmesh.wire.endpoint import Endpoint
 
@@ -16,46 +15,41 @@ SWEEP_INTERVAL_S = 30.0
 MAX_BOUND = 1000  # one a trusted peer
 
 
-@dataclass(slots=True)
-class _Bound:
-    port: int
-    since: float
-
-
 class ExtraPorts:
     def __init__(self) -> None:
-        self._bound: dict[Endpoint, _Bound] = {}
+        self._port: dict[Endpoint, int] = {}
+        self._bound_at: dict[int, float] = {}  # each open port, whether something leads through it still or not
         self._sweep_at: float | None = None
 
     def __getitem__(self, endpoint: Endpoint) -> int:
         """The local port towards this endpoint; 0 is the main one."""
-        bound = self._bound.get(endpoint)
-        return 0 if bound is None else bound.port
+        return self._port.get(endpoint, 0)
 
     def bind(self, endpoint: Endpoint, port: int, now: float) -> None:
         """From now on what goes there goes through this port."""
+        self._port.pop(endpoint, None)
         if port == 0:
-            self._bound.pop(endpoint, None)
-        elif endpoint in self._bound or len(self._bound) < MAX_BOUND:
-            self._bound[endpoint] = _Bound(port, now)
-            self._sweep_at = self._sweep_at or now + SWEEP_INTERVAL_S
+            return
+        if len(self._port) < MAX_BOUND:
+            self._port[endpoint] = port
+        self._bound_at[port] = now
+        if self._sweep_at is None:
+            self._sweep_at = now + SWEEP_INTERVAL_S
 
     def unbind(self, ports: Collection[int]) -> None:
         """These are closed."""
-        self._bound = {endpoint: bound for endpoint, bound in self._bound.items() if bound.port not in ports}
+        self._port = {endpoint: port for endpoint, port in self._port.items() if port not in ports}
+        self._bound_at = {port: at for port, at in self._bound_at.items() if port not in ports}
 
     def sweep(self, in_use: Collection[Endpoint], now: float) -> tuple[int, ...]:
-        """When it is time: forgets the ports to endpoints that nobody uses, and returns them to be closed."""
+        """When it is time: forgets the ports that lead to no endpoint in use, and returns them to be closed."""
         if self._sweep_at is None or now < self._sweep_at:
             return ()
-        unused = [
-            endpoint
-            for endpoint, bound in self._bound.items()
-            if endpoint not in in_use and now >= bound.since + GRACE_S
-        ]
-        closed = tuple(self._bound.pop(endpoint).port for endpoint in unused)
-        self._sweep_at = now + SWEEP_INTERVAL_S if self._bound else None
-        return closed
+        used = {self[endpoint] for endpoint in in_use}
+        unused = tuple(port for port, at in self._bound_at.items() if port not in used and now >= at + GRACE_S)
+        self.unbind(unused)
+        self._sweep_at = now + SWEEP_INTERVAL_S if self._bound_at else None
+        return unused
 
     def next_timeout(self) -> float | None:
         return self._sweep_at

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from shadowmesh.identity.names import PeerID
 from shadowmesh.paths.candidates import Candidate, CandidateKind
@@ -21,6 +22,7 @@ SPRAY_INTERVAL_S = 0.02
 SPRAY_BATCH = 4  # 200 probes a second: 14 kB, which the slowest uplink carries
 HOLD_OFFSETS_S = (0.0, 1.5, 3.0)  # each held port sends again, for what was lost
 GIVE_UP_AFTER_S = 9.0  # all 1,024 probes are out, and two seconds of round trips beyond
+MAX_TARGETS = 40  # of two calls that cross: 8 candidates and 16 predicted ports each, mostly the same
 MAX_LEARNT = 4  # addresses that only probes of the peer have shown: its NAT has one, or one for each of ours
 
 
@@ -63,8 +65,11 @@ class Punch:
     window: ReplayWindow = field(default_factory=ReplayWindow)
     outstanding: dict[bytes, tuple[Endpoint, int, float]] = field(default_factory=dict)  # destination, via, sent at
     held_ports: tuple[int, ...] = ()
+    handed_over: set[int] = field(default_factory=set)  # of them, to the mesh: the peer has come through them
+    released_ports: set[int] = field(default_factory=set)
     holds_sent: int = 0
     asked_for_ports: bool = False
+    waits_for_ports: bool = False
     probes_sent: int = 0
     found: bool = False
     last_sent_us: int = 0
@@ -83,7 +88,7 @@ class Punch:
         """Where we are to probe, without what would only spoil a prediction."""
         for candidate in candidates:
             for endpoint in self._aims(candidate):
-                if endpoint not in self.targets:
+                if endpoint not in self.targets and len(self.targets) < MAX_TARGETS:
                     self.targets[endpoint] = Target(endpoint, candidate.kind, now)
 
     def learn(self, source: Endpoint, now: float) -> bool:
@@ -92,6 +97,14 @@ class Punch:
         if source in self.targets or learnt >= MAX_LEARNT:
             return False
         self.targets[source] = Target(source, CandidateKind.PEER_REFLEXIVE, now)
+        return True
+
+    def hand_over(self, port: int) -> bool:
+        """The peer's probe came through it. False when that was so with enough others."""
+        if port not in self.handed_over and port in self.held_ports:
+            if len(self.handed_over) >= MAX_LEARNT:
+                return False
+            self.handed_over.add(port)
         return True
 
     @property
@@ -115,7 +128,7 @@ class Punch:
             return []
         if self._spray is None:
             self._spray = random_ports(self.peer_nat.ports, MAX_SPRAY_PROBES, entropy)
-        drawn = [port for port, _ in zip(self._spray, range(SPRAY_BATCH), strict=False)]
+        drawn = list(islice(self._spray, SPRAY_BATCH))
         self._spray_due_at = now + SPRAY_INTERVAL_S if drawn else self.give_up_at + 1
         return [Endpoint(base.address, port) for port in drawn]
 
@@ -128,6 +141,11 @@ class Punch:
             return None
         return self.started_at + SPRAY_AFTER_S + offset
 
+    def skip_holds(self, now: float) -> None:
+        """Once for all that were missed, when we are late."""
+        while (due_at := self.hold_due_at()) is not None and now >= due_at:
+            self.holds_sent += 1
+
     def stamp(self, now: float) -> int:
         """Of a new probe: rises even when the clock has not."""
         self.last_sent_us = max(self.last_sent_us + 1, int(now * 1_000_000))
@@ -139,7 +157,8 @@ class Punch:
         return min(at for at in due if at is not None)
 
     def _aims(self, candidate: Candidate) -> list[Endpoint]:
-        if candidate.kind is not CandidateKind.SERVER_REFLEXIVE or self.role is not Role.PREDICT:
+        is_translated = candidate.kind is CandidateKind.SERVER_REFLEXIVE and candidate.endpoint.address.version == 4
+        if not is_translated or self.role is not Role.PREDICT:
             return [candidate.endpoint]
         # Between two NATs that count, a probe to the port that is known would only use up one of ours.
         known = [] if self.own_nat.is_hard else [candidate.endpoint]

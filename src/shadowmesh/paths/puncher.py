@@ -33,9 +33,11 @@ PuncherOutput = Transmit | PathFound | PortLearnt | PortsWanted | PortsReleased 
 
 class PunchDrop(Enum):
     MALFORMED = "punch: malformed"
+    UNKNOWN = "punch: unknown token"
     BAD_MAC = "punch: bad mac"
     REPLAYED = "punch: replayed"
     UNASKED = "punch: reply to nothing"
+    FOREIGN_PORT = "punch: through a port that was closed, or opened for another peer"
 
 
 class Puncher:
@@ -61,18 +63,14 @@ class Puncher:
         now: float,
     ) -> None:
         """Both sides have the token and each other's candidates. A second call for a peer adds to what goes on."""
+        self.handle_timeout(now)
         punch = self._punches.get(peer)
         if punch is None:
             if len(self._punches) >= MAX_PUNCHES:
                 self._end(next(iter(self._punches.values())))
             punch = self._punches[peer] = Punch(peer, own_nat, peer_nat, now)
-        keys = ProbeKeys.derive(_probe_key(token), self._own, peer)
-        while len(punch.keys) >= MAX_TOKENS and keys.tag not in punch.keys:
-            del self._by_tag[next(iter(punch.keys))]
-            del punch.keys[next(iter(punch.keys))]
-        punch.keys.pop(keys.tag, None)
-        punch.keys[keys.tag] = keys
-        self._by_tag[keys.tag] = punch
+        punch.own_nat, punch.peer_nat = own_nat, peer_nat  # more may be known of both than at the first call
+        self._add_keys(punch, punch_keys(token, self._own, peer))
         punch.add(candidates[:MAX_CANDIDATES], now)
         self.handle_timeout(now)
 
@@ -92,34 +90,43 @@ class Puncher:
     def ports_opened(self, peer: PeerID, ports: Sequence[int], now: float) -> None:
         """The answer to PortsWanted; fewer, or none, when the system does not give as many."""
         punch = self._punches.get(peer)
-        if punch is None or punch.found:
+        if punch is None or not punch.waits_for_ports:
             if ports:
                 self._out.append(PortsReleased(tuple(ports)))
             return
+        punch.waits_for_ports = False
         punch.held_ports = tuple(ports)
+        if not ports:
+            self._release(punch)
         self.handle_timeout(now)
 
     def receive_datagram(self, data: bytes, source: Endpoint, via: int, now: float) -> None:
         try:
             datagram = ProbeDatagram.decode(data)
-            punch = self._by_tag[datagram.tag]
+            punch = self._by_tag.get(datagram.tag)
+            if punch is None:
+                self._drop(PunchDrop.UNKNOWN)
+                return
             keys = punch.keys[datagram.tag]
             ProbeDatagram.check_mac(data, keys)
-        except (DecodeError, KeyError):
+        except DecodeError:
             self._drop(PunchDrop.MALFORMED)
         except BadMac:
             self._drop(PunchDrop.BAD_MAC)
         else:
-            if datagram.is_reply:
+            if via and self._is_foreign(via, punch):
+                self._drop(PunchDrop.FOREIGN_PORT)
+            elif datagram.is_reply:
                 self._receive_reply(punch, datagram, source, via, now)
             else:
                 self._receive_probe(punch, datagram, keys, source, via, now)
 
     def handle_timeout(self, now: float) -> None:
         for punch in list(self._punches.values()):
-            self._send_due(punch, now)
             if now >= punch.give_up_at:
                 self._end(punch)
+            else:
+                self._send_due(punch, now)
 
     def next_timeout(self) -> float | None:
         return min((punch.next_timeout() for punch in self._punches.values()), default=None)
@@ -141,24 +148,25 @@ class Puncher:
         self._out.append(Transmit(reply.encode(keys), source, via))
         if via:
             # Only through this port does the peer's NAT let us answer.
-            self._out.append(PortLearnt(punch.peer, source, via))
+            if punch.hand_over(via):
+                self._out.append(PortLearnt(punch.peer, source, via))
             self._probe(punch, source, via, now)
         elif punch.learn(source, now):
             self._send_due(punch, now)
 
     def _receive_reply(self, punch: Punch, reply: ProbeDatagram, source: Endpoint, via: int, now: float) -> None:
-        asked = punch.outstanding.pop(reply.txid, None)
+        asked = punch.outstanding.get(reply.txid)
         if asked is None or asked[:2] != (source, via):
             self._drop(PunchDrop.UNASKED)
             return
-        _, _, sent_at = asked
+        _, _, sent_at = punch.outstanding.pop(reply.txid)
         target = punch.targets.get(source)
         if target is not None:
             target.answered = True
-        first = not punch.found
         punch.found = True
-        if via or first:
-            self._release(punch, keep=via)
+        if via:
+            punch.handed_over.add(via)
+        self._release(punch)
         kind = CandidateKind.PEER_REFLEXIVE if target is None else target.kind
         self._out.append(PathFound(punch.peer, source, via, max(0.0, now - sent_at), kind))
 
@@ -176,18 +184,15 @@ class Puncher:
             self._hold_ports(punch, now)
 
     def _hold_ports(self, punch: Punch, now: float) -> None:
-        if not punch.asked_for_ports:
-            if self._holder is None:
-                self._holder = punch.peer
-                punch.asked_for_ports = True
-                self._out.append(PortsWanted(punch.peer, sockets_to_hold(punch.own_nat)))
-            else:
-                punch.holds_sent += 1  # another punch holds ports: perhaps not any more at the next look
-            return
-        punch.holds_sent += 1
-        if punch.outside is not None:
+        if punch.asked_for_ports and punch.outside is not None:
             for port in punch.held_ports:
                 self._probe(punch, punch.outside, port, now)
+        elif self._holder is None:
+            self._holder = punch.peer
+            punch.asked_for_ports = punch.waits_for_ports = True
+            self._out.append(PortsWanted(punch.peer, sockets_to_hold(punch.own_nat)))
+            return
+        punch.skip_holds(now)  # while another punch holds ports: perhaps not any more at the next look
 
     def _probe(self, punch: Punch, destination: Endpoint, via: int, now: float) -> None:
         tag, keys = next(reversed(punch.keys.items()))
@@ -198,13 +203,30 @@ class Puncher:
         punch.probes_sent += 1
         self._out.append(Transmit(ProbeDatagram(tag, txid, punch.stamp(now)).encode(keys), destination, via))
 
-    def _release(self, punch: Punch, *, keep: int = 0) -> None:
+    def _is_foreign(self, via: int, punch: Punch) -> bool:
+        """What comes through it was on its way when we closed the port, or meets one that another punch will close."""
+        holder = None if self._holder is None else self._punches[self._holder]
+        return via in punch.released_ports or (holder not in (None, punch) and via in holder.held_ports)
+
+    def _release(self, punch: Punch) -> None:
+        """All ports but those that the mesh has taken over."""
+        punch.waits_for_ports = False
         if self._holder == punch.peer:
             self._holder = None
-        ports = tuple(port for port in punch.held_ports if port != keep)
+        ports = tuple(port for port in punch.held_ports if port not in punch.handed_over)
         punch.held_ports = ()
+        punch.released_ports |= set(ports)
         if ports:
             self._out.append(PortsReleased(ports))
+
+    def _add_keys(self, punch: Punch, keys: ProbeKeys) -> None:
+        """They are sent with from now on."""
+        punch.keys.pop(keys.tag, None)
+        while len(punch.keys) >= MAX_TOKENS:
+            oldest = next(iter(punch.keys))
+            del punch.keys[oldest], self._by_tag[oldest]
+        punch.keys[keys.tag] = keys
+        self._by_tag[keys.tag] = punch
 
     def _end(self, punch: Punch) -> None:
         self._out.append(PunchEnded(punch.peer, punch.found, punch.role, punch.probes_sent))
@@ -220,5 +242,8 @@ class Puncher:
         self._drops[reason.value] += 1
 
 
-def _probe_key(token: bytes) -> bytes:
-    return hashlib.sha256(b"shadowmesh/v1/punch" + token).digest()
+def punch_keys(token: bytes, own: PeerID, peer: PeerID) -> ProbeKeys:
+    """Of one pair: a token that somebody uses for two pairs gives two tags."""
+    first, second = sorted((own.raw, peer.raw))
+    probe_key = hashlib.sha256(b"shadowmesh/v1/punch" + token + first + second).digest()
+    return ProbeKeys.derive(probe_key, own, peer)
