@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from shadowmesh.control import client, routes, schema
@@ -16,6 +16,7 @@ from shadowmesh.lab.host import Host
 from shadowmesh.lab.nat.internet import Internet
 
 WEB_PORT = 80  # of the backbone nodes: networks that block UDP let it through
+EVERYBODY = "0.0.0.0/0"
 _START_S = 60.0  # dozens of daemons that start at once share two cores
 _POLL_S = 0.05
 _COUNT_PROBES = """
@@ -37,11 +38,11 @@ class Node:
         self.fingerprint = ""
         self.address = ""
 
-    def start(self, backbones: Sequence[Backbone]) -> None:
+    def start(self, backbone: Backbone) -> None:
         """Does not wait for it."""
         self.host.run(["nft", "-f", "-"], stdin=_COUNT_PROBES)
-        pins = [word for backbone in backbones for word in ("--backbone", backbone.pin)]
-        self.host.start([*SHADOWMESH, "up", "--home", str(self.home.folder), *pins], name="shadowmesh")
+        command = [*SHADOWMESH, "up", "--home", str(self.home.folder), "--backbone", backbone.pin]
+        self.host.start(command, name="shadowmesh")
 
     def wait_online(self) -> None:
         """Until it is logged in and knows both backbone nodes. Raises LabError."""
@@ -82,22 +83,23 @@ class Node:
         return status.link.state == "online" and status.link.known > 1
 
 
-def start_backbones(internet: Internet, folder: Path) -> list[Backbone]:
-    """Two of one directory, with two STUN ports each: four observers on two addresses."""
+def start_backbones(internet: Internet, folder: Path) -> Backbone:
+    """Two of one directory, with two STUN ports each: four observers on two addresses. Returns the one to pin."""
     backbones = [
         Backbone(internet.host(f"backbone-{number}"), folder / f"backbone-{number}", port=WEB_PORT)
         for number in (1, 2)
     ]
     files = []
     for backbone in backbones:
-        backbone.start()
+        # Otherwise ten new nodes an hour of one /24, which is all of this internet.
+        backbone.start("--unlimited-from", EVERYBODY)
         file = folder / f"{backbone.host.name}.json"
         file.write_text(_backbone_command(backbone, "node"))
         files.append(str(file))
     first, second = backbones
     _backbone_command(first, "directory", "make", *files)
     _backbone_command(second, "directory", "install", str(first.data / "directory.cose"))
-    return backbones
+    return first
 
 
 def _backbone_command(backbone: Backbone, *words: str) -> str:
