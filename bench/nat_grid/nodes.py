@@ -86,8 +86,7 @@ class Node:
 def start_backbones(internet: Internet, folder: Path) -> Backbone:
     """Two of one directory, with two STUN ports each: four observers on two addresses. Returns the one to pin."""
     backbones = [
-        Backbone(internet.host(f"backbone-{number}"), folder / f"backbone-{number}", port=WEB_PORT)
-        for number in (1, 2)
+        Backbone(internet.host(f"backbone-{number}"), folder / f"backbone-{number}", port=WEB_PORT) for number in (1, 2)
     ]
     files = []
     for backbone in backbones:

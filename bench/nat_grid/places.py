@@ -87,9 +87,7 @@ KINDS = (
     _carried("cgnat", NatKind.SYMMETRIC),
     _carried("cgnat eim", NatKind.CARRIER),
     _of("upnp", NatKind.UPNP),
-    PlaceKind(
-        "ipv6", _site(NatKind.SYMMETRIC, Ipv6.FIREWALL), NatKind.SYMMETRIC.behaviour, _IPV6_FIREWALL
-    ),
+    PlaceKind("ipv6", _site(NatKind.SYMMETRIC, Ipv6.FIREWALL), NatKind.SYMMETRIC.behaviour, _IPV6_FIREWALL),
     _of("udp blocked", NatKind.UDP_BLOCKED),
 )
 BY_NAME = {kind.name: kind for kind in KINDS}

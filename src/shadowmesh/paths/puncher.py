@@ -66,6 +66,7 @@ class Puncher:
             if len(self._punches) >= MAX_PUNCHES:
                 self._end(next(iter(self._punches.values())))
             punch = self._punches[peer] = Punch(peer, own_nat, peer_nat, now)
+        punch.nats_are(own_nat, peer_nat, now)
         keys = ProbeKeys.derive(_probe_key(token), self._own, peer)
         while len(punch.keys) >= MAX_TOKENS and keys.tag not in punch.keys:
             del self._by_tag[next(iter(punch.keys))]
