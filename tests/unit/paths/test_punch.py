@@ -28,7 +28,7 @@ def test_a_machine_that_slept_does_not_flood_its_router() -> None:
 
 def test_after_a_batch_the_next_one_is_due_later() -> None:
     punch = spraying()
-    for now in (SPRAY_AFTER_S, 1.5, 1.51, 1.52):
+    for now in (SPRAY_AFTER_S, 1.021, 1.5, 1.53, 8.0):
         punch.next_spray(SeededEntropy(1), now)
         due_at = punch.spray_due_at()
         assert due_at is not None
