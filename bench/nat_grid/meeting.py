@@ -43,7 +43,11 @@ class Meeting:
     near: Party
     far: Party
     expected: Method
-    name: str = ""
+    title: str = ""  # of a pair that is none of two kinds
+
+    @property
+    def name(self) -> str:
+        return self.title or f"{self.near.name} x {self.far.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,10 @@ class Outcome:
     reason: str
     probes: tuple[int, int]
     flows: tuple[int, int]
+
+    @property
+    def is_direct(self) -> bool:
+        return self.direct_s is not None and self.first_byte_s is not None and self.intact
 
 
 def meet(meeting: Meeting) -> Outcome:
