@@ -23,17 +23,18 @@ _POLL_S = 0.02
 class Backbone:
     """`shadowmesh backbone run` on a host, with a data folder that outlives the process."""
 
-    def __init__(self, host: Host, data: Path) -> None:
+    def __init__(self, host: Host, data: Path, *, port: int = BACKBONE_PORT) -> None:
         self.host = host
         self.data = data
-        self.url = f"http://{host.ipv4}:{BACKBONE_PORT}"
+        self._listen = f"{host.ipv4}:{port}"
+        self.url = f"http://{self._listen}"
         self.fingerprint = ""
         self._process: Process | None = None
 
     def start(self, *options: str) -> None:
         """Returns when it serves. Raises LabError with the end of its log when it does not."""
         address = str(self.host.ipv4)
-        command = ["backbone", "run", "--data", str(self.data), "--listen", f"{address}:{BACKBONE_PORT}"]
+        command = ["backbone", "run", "--data", str(self.data), "--listen", self._listen]
         command += ["--url", self.url, "--stun-address", address, "--json", *options]
         self._process = self.host.start([*SHADOWMESH, *command], name=f"{self.host.name}-backbone")
         self._process.wait_for_output('"ready"', START_TIMEOUT_S)

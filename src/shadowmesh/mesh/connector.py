@@ -17,11 +17,12 @@ from shadowmesh.mesh.connector_events import AttemptFailed, LinkView, PunchOver,
 from shadowmesh.mesh.known_peers import KnownPeers
 from shadowmesh.mesh.outputs import SendUpdate
 from shadowmesh.mesh.peers import RECENTLY_WANTED_S, RETRY_DELAYS_S, Attempt, Peer
-from shadowmesh.mesh.reasons import no_answer, no_record
+from shadowmesh.mesh.reasons import no_answer, no_path, no_record
 from shadowmesh.mesh.state import PeerState, TrustedPeer
 from shadowmesh.paths.candidates import Candidate, KnownEndpoints, order_candidates
 from shadowmesh.paths.events import PathFound, PunchEnded
 from shadowmesh.paths.nat_behaviour import NatBehaviour
+from shadowmesh.paths.punch_plan import Role
 from shadowmesh.records.hints import Hints
 from shadowmesh.session.events import FailureReason, HandshakeFailed, PeerAuthenticated, SessionEstablished
 from shadowmesh.session.handshaker import Handshaker
@@ -174,7 +175,10 @@ class Connector:
         peer = self._peers.get(ended.peer)
         if peer is not None:
             peer.punching, peer.punch = False, ended
-            self._judge(peer, now)
+            if ended.found:
+                self._judge(peer, now)
+            else:
+                self._path_not_found(peer, ended.role, now)
 
     def receive_datagram(self, data: bytes, source: Endpoint, now: float) -> None:
         self._handshaker.receive_datagram(data, source, now)
@@ -485,6 +489,17 @@ class Connector:
         usable = self._own.usable(peer.call_candidates)
         peer.punching = True
         self._out.append(PunchWanted(peer.peer_id, token, usable, self._own.nat, peer.nat))
+
+    def _path_not_found(self, peer: Peer, role: Role, now: float) -> None:
+        """Both sides have tried all that they know of each other, but chance may be kinder the next time."""
+        attempt = peer.attempt
+        if attempt is None or peer.state is not PeerState.CONNECTING:
+            return
+        if role.is_by_chance and not attempt.punched_again and self._link.updates_open:
+            attempt.punched_again = True
+            self._call(peer, now)
+        else:
+            self._fail(peer, now, no_path(peer, self._own))
 
     def _end_punch(self, peer: Peer) -> None:
         if peer.punching:

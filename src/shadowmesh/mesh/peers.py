@@ -44,6 +44,7 @@ class Attempt:
     call_failed: bool = False
     call_at: float | None = None  # when to tell the peer of our new endpoints
     tried: tuple[Endpoint, ...] = ()
+    punched_again: bool = False  # after ports had been guessed in vain
 
 
 @dataclass(slots=True)

@@ -20,6 +20,7 @@ PROBE_OFFSETS_S = (0.0, 0.05, 0.15, 0.35, 0.75, 1.5, 3.0, 5.0)
 SPRAY_AFTER_S = 1.0  # what plain probes can open is open by then, over a path of up to 300 ms
 SPRAY_INTERVAL_S = 0.02
 SPRAY_BATCH = 4  # 200 probes a second: 14 kB, which the slowest uplink carries
+MAX_LATE_BATCHES = 8  # made up for at once by a machine that is busy; one that slept begins where it was
 HOLD_OFFSETS_S = (0.0, 1.5, 3.0)  # each held port sends again, for what was lost
 GIVE_UP_AFTER_S = 9.0  # all 1,024 probes are out, and two seconds of round trips beyond
 MAX_TARGETS = 40  # of two calls that cross: 8 candidates and 16 predicted ports each, mostly the same
@@ -91,6 +92,13 @@ class Punch:
                 if endpoint not in self.targets and len(self.targets) < MAX_TARGETS:
                     self.targets[endpoint] = Target(endpoint, candidate.kind, now)
 
+    def nats_are(self, own: NatBehaviour, peer: NatBehaviour, now: float) -> None:
+        """More may be known of the two than when the punch began: then it begins again, in its new role."""
+        role = self.role
+        self.own_nat, self.peer_nat = own, peer
+        if self.role is not role:
+            self.started_at = now
+
     def learn(self, source: Endpoint, now: float) -> bool:
         """The peer's probe came from there. False when it says nothing new."""
         learnt = sum(target.kind is CandidateKind.PEER_REFLEXIVE for target in self.targets.values())
@@ -128,8 +136,11 @@ class Punch:
             return []
         if self._spray is None:
             self._spray = random_ports(self.peer_nat.ports, MAX_SPRAY_PROBES, entropy)
-        drawn = list(islice(self._spray, SPRAY_BATCH))
-        self._spray_due_at = now + SPRAY_INTERVAL_S if drawn else self.give_up_at + 1
+            self._spray_due_at = now
+        due_at = max(self._spray_due_at, now - MAX_LATE_BATCHES * SPRAY_INTERVAL_S)
+        batches = 1 + round((now - due_at) / SPRAY_INTERVAL_S)
+        drawn = list(islice(self._spray, batches * SPRAY_BATCH))
+        self._spray_due_at = due_at + batches * SPRAY_INTERVAL_S if drawn else self.give_up_at + 1
         return [Endpoint(base.address, port) for port in drawn]
 
     def hold_due_at(self) -> float | None:

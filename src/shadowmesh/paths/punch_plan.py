@@ -34,6 +34,11 @@ class Role(Enum):
     HOLD_PORTS = "we hold many ports open, while the peer tries them at random"
     NONE = "both routers choose another port for each peer, at random"
 
+    @property
+    def is_by_chance(self) -> bool:
+        """Whether another try may find what this one did not."""
+        return self in (Role.SPRAY, Role.HOLD_PORTS)
+
 
 def choose_role(own: NatBehaviour, peer: NatBehaviour) -> Role:
     match own.is_hard, peer.is_hard:

@@ -69,7 +69,7 @@ class Puncher:
             if len(self._punches) >= MAX_PUNCHES:
                 self._end(next(iter(self._punches.values())))
             punch = self._punches[peer] = Punch(peer, own_nat, peer_nat, now)
-        punch.own_nat, punch.peer_nat = own_nat, peer_nat  # more may be known of both than at the first call
+        punch.nats_are(own_nat, peer_nat, now)
         self._add_keys(punch, punch_keys(token, self._own, peer))
         punch.add(candidates[:MAX_CANDIDATES], now)
         self.handle_timeout(now)

@@ -30,7 +30,10 @@ from shadowmesh.mesh.peers import RECENTLY_WANTED_S
 from shadowmesh.mesh.state import PeerState, TrustedPeer
 from shadowmesh.mesh.trust import TrustList
 from shadowmesh.paths.candidates import Candidate, CandidateKind
+from shadowmesh.paths.events import PunchEnded
 from shadowmesh.paths.nat_behaviour import UNKNOWN_NAT
+from shadowmesh.paths.punch import GIVE_UP_AFTER_S
+from shadowmesh.paths.punch_plan import Role
 from shadowmesh.records.hints import Hints
 from shadowmesh.records.peer_record import REVOKED_SEQUENCE, Mode, SignedRecord
 from shadowmesh.session.handshaker import Handshaker
@@ -138,6 +141,38 @@ def test_when_the_call_fails_and_nothing_more_is_known_the_last_address_gets_ten
     node.run(QUIET_S + 0.3)
     (failed,) = [output for output in node.others() if isinstance(output, AttemptFailed)]
     assert failed.reason == f"bob is not online at the backbone and does not answer at {WHERE}"
+
+
+def test_when_no_path_was_found_the_attempt_ends_with_the_reason() -> None:
+    node = Node(RECORD, at=WHERE, link=ONLINE)
+    node.want()
+    node.answer(node.call())
+    node.punch_ended(Role.NONE)
+    assert node.state() is PeerState.UNREACHABLE
+    (failed,) = node.failures()
+    assert failed.asked
+    assert failed.reason.startswith("relay needed: ")
+
+
+@pytest.mark.parametrize("role", [Role.SPRAY, Role.HOLD_PORTS])
+def test_ports_that_were_guessed_in_vain_are_guessed_once_more(role: Role) -> None:
+    node = Node(RECORD, at=WHERE, link=ONLINE)
+    node.want()
+    node.answer(node.call())
+    node.punch_ended(role)
+    assert node.state() is PeerState.CONNECTING
+    node.answer(node.call())
+    node.punch_ended(role)
+    assert node.state() is PeerState.UNREACHABLE
+    assert [failed.asked for failed in node.failures()] == [True]
+
+
+def test_a_path_that_was_found_leaves_the_attempt_to_the_handshake() -> None:
+    node = Node(RECORD, at=WHERE, link=ONLINE)
+    node.want()
+    node.answer(node.call())
+    node.punch_ended(Role.PLAIN, found=True)
+    assert node.state() is PeerState.CONNECTING
 
 
 def test_a_failed_attempt_is_repeated_with_growing_pauses_while_the_peer_is_wanted() -> None:
@@ -356,6 +391,15 @@ class Node:
 
     def receive_call(self, peer: PeerID, *endpoints: Endpoint) -> None:
         self.connector.update_received(call_with(peer.raw, b"t" * 16, *map(host, endpoints), answer=False), 0.0)
+
+    def answer(self, call: Call) -> None:
+        self.connector.update_received(call_with(BOB.peer_id.raw, call.token, host(WHERE), answer=True), 0.0)
+
+    def punch_ended(self, role: Role, *, found: bool = False) -> None:
+        self.connector.punch_ended(PunchEnded(BOB.peer_id, found, role, 8), GIVE_UP_AFTER_S)
+
+    def failures(self) -> list[AttemptFailed]:
+        return self._take(AttemptFailed)
 
     def receive_hints(self, hints: Hints) -> None:
         self.connector.update_received(Update(peer=BOB.peer_id.raw, record_id=bytes(32), hints=hints.encode()), 0.0)
