@@ -46,11 +46,9 @@ def run(town: City, kinds: Sequence[PlaceKind]) -> list[Result]:
     for number, meetings in enumerate([first + special, *others], 1):
         met = _all_meet(meetings)
         results += met
-        print(
-            f"round {number} of {len(others) + 1}: {sum(each.as_expected for each in met)} of {len(met)} pairs as expected",
-            file=sys.stderr,
-            flush=True,
-        )
+        expected = sum(each.as_expected for each in met)
+        progress = f"round {number} of {len(others) + 1}: {expected} of {len(met)} pairs as expected"
+        print(progress, file=sys.stderr, flush=True)
     return results
 
 
