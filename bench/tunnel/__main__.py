@@ -18,7 +18,7 @@ from bench.tunnel.wire import Ends, Tunnel, two_hosts
 from bench.tunnel.wireguard_go import NoGo, build
 
 
-def measure(ends: Ends, tunnels: list[Tunnel], seconds: float, repeat: int) -> None:
+def measure(ends: Ends, tunnels: list[Tunnel], seconds: int, repeat: int) -> None:
     for repetition in range(repeat):
         print(f"tunnel: repetition {repetition + 1} of {repeat}", file=sys.stderr, flush=True)
         for tunnel in tunnels:
@@ -27,13 +27,13 @@ def measure(ends: Ends, tunnels: list[Tunnel], seconds: float, repeat: int) -> N
             measures.udp_overload(ends, tunnel, seconds)
     for tunnel in tunnels:
         print(f"tunnel: loss-free rate of {tunnel.name}", file=sys.stderr, flush=True)
-        measures.udp_loss_free(ends, tunnel, seconds / 2)
+        measures.udp_loss_free(ends, tunnel)
         measures.memory(tunnel)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=2.0, help="length of one transfer")
+    parser.add_argument("--seconds", type=int, default=2, help="length of one transfer")
     parser.add_argument("--repeat", type=int, default=3, help="repetitions, interleaved")
     parser.add_argument("--all", action="store_true", help="Debian's wireguard-go and nebula as well")
     parser.add_argument(

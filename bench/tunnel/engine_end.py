@@ -1,4 +1,4 @@
-"""One end of a tunnel: the engine without a node. A program of its own; what it is to do stands in BENCH_END as JSON."""
+"""One end of a tunnel: the engine without a node. A program of its own, told by BENCH_END (JSON) what to do."""
 
 import importlib.util
 import json

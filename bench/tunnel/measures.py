@@ -23,6 +23,7 @@ UDP_PORT = 5202
 MAX_LOSS = 0.001
 MIN_KPPS, MAX_KPPS = 2.0, 400.0  # no system here is outside; the bare cable carries what one sender offers
 SEARCH_STEPS = 7  # each halves the logarithm of the interval: the last one is 4 % wide
+TRIAL_S = 0.7
 MIB = 1 << 20
 
 
@@ -34,7 +35,7 @@ class CpuTime:
     machine_s: float = 0.0
 
 
-def tcp(ends: Ends, tunnel: Tunnel, seconds: float) -> None:
+def tcp(ends: Ends, tunnel: Tunnel, seconds: int) -> None:
     """One stream, one in reverse, four."""
     with cpu_time(tunnel.processes) as cpu:
         bits_per_s, received_bytes = iperf_tcp(ends, tunnel, seconds)
@@ -48,14 +49,14 @@ def tcp(ends: Ends, tunnel: Tunnel, seconds: float) -> None:
     )
 
 
-def iperf_tcp(ends: Ends, tunnel: Tunnel, seconds: float, *options: str) -> tuple[float, float]:
+def iperf_tcp(ends: Ends, tunnel: Tunnel, seconds: int, *options: str) -> tuple[float, float]:
     """Bits a second and bytes, as the receiver counted them."""
     received = iperf(ends, tunnel, seconds, *options)["end"]["sum_received"]
     return received["bits_per_second"], received["bytes"]
 
 
-def iperf(ends: Ends, tunnel: Tunnel, seconds: float, *options: str) -> Any:
-    command = ["iperf3", "--client", tunnel.address, "--time", f"{seconds:g}", "--json", *options]
+def iperf(ends: Ends, tunnel: Tunnel, seconds: int, *options: str) -> Any:
+    command = ["iperf3", "--client", tunnel.address, "--time", f"{seconds}", "--json", *options]
     return json.loads(ends.near.run(command, timeout_s=seconds + 30).stdout)
 
 
@@ -66,20 +67,20 @@ def ping(ends: Ends, tunnel: Tunnel) -> None:
     tunnel.add(ping_median_us=statistics.median(times_us), ping_p99_us=statistics.quantiles(times_us, n=100)[98])
 
 
-def udp_overload(ends: Ends, tunnel: Tunnel, seconds: float) -> None:
+def udp_overload(ends: Ends, tunnel: Tunnel, seconds: int) -> None:
     """64-byte packets as fast as iperf3 can send them; what counts is how many arrive."""
     total = iperf(ends, tunnel, seconds, "--udp", "--bitrate", "0", "--length", "64")["end"]["sum"]
     tunnel.add(udp64_kpps=(total["packets"] - total["lost_packets"]) / total["seconds"] / 1e3)
 
 
-def udp_loss_free(ends: Ends, tunnel: Tunnel, seconds: float) -> None:
+def udp_loss_free(ends: Ends, tunnel: Tunnel) -> None:
     """The highest rate of 64-byte packets of which at most one in a thousand is lost: a bisection."""
     good, bad = MIN_KPPS, MAX_KPPS
     best = 0.0
     for _ in range(SEARCH_STEPS):
         offered = math.sqrt(good * bad)
         # A stall of the machine is no property of the tunnel: only two failures in a row count.
-        sent = next((rate for rate in _trials(ends, tunnel, offered, seconds) if rate is not None), None)
+        sent = next((rate for rate in _trials(ends, tunnel, offered) if rate is not None), None)
         if sent is None:
             bad = offered
         else:
@@ -87,12 +88,12 @@ def udp_loss_free(ends: Ends, tunnel: Tunnel, seconds: float) -> None:
     tunnel.add(udp64_loss_free_kpps=best)
 
 
-def _trials(ends: Ends, tunnel: Tunnel, kpps: float, seconds: float) -> Iterator[float | None]:
+def _trials(ends: Ends, tunnel: Tunnel, kpps: float) -> Iterator[float | None]:
     """Twice: the rate that was really sent, in kpps, if enough of it arrived."""
     for _ in range(2):
         counter = ends.far.start([sys.executable, str(UDP_LOAD), "count", str(UDP_PORT)], name="udp-count")
         counter.wait_for_output("ready", 10)
-        command = [sys.executable, str(UDP_LOAD), "send", tunnel.address, str(UDP_PORT), f"{kpps * 1e3}", f"{seconds}"]
+        command = [sys.executable, str(UDP_LOAD), "send", tunnel.address, str(UDP_PORT), f"{kpps * 1e3}", str(TRIAL_S)]
         load = json.loads(ends.near.run(command).stdout)
         counter.wait(20)
         received = json.loads(counter.output().splitlines()[-1])["received"]

@@ -13,7 +13,7 @@ from shadowmesh.lab.network import Network
 LOADS = (["--parallel", "4"], ["--reverse"], ["--udp", "--bitrate", "0", "--length", "64"])
 
 
-def node_memory(seconds: float) -> Tunnel:
+def node_memory(seconds: int) -> Tunnel:
     """Of both nodes, after TCP in both directions and a flood of small UDP packets, each as long as `seconds`."""
     with TemporaryDirectory() as name, Network() as network:
         folder = Path(name)
@@ -28,7 +28,7 @@ def node_memory(seconds: float) -> Tunnel:
         alice.ping_through_tunnel(bob)
         bob.host.start(["iperf3", "--server"])
         for load in LOADS:
-            command = ["iperf3", "--client", bob.overlay_address, "--time", f"{seconds:g}", *load]
+            command = ["iperf3", "--client", bob.overlay_address, "--time", f"{seconds}", *load]
             alice.host.run(command, timeout_s=seconds + 30)
         measured = Tunnel(NODE, bob.overlay_address, 1280)
         for node in (alice, bob):
