@@ -12,8 +12,10 @@ import json
 import sys
 
 from bench.tunnel import measures, report
+from bench.tunnel import profile as profiling
 from bench.tunnel.node_memory import node_memory
-from bench.tunnel.systems import standing
+from bench.tunnel.profile import NoProfile, build_with_symbols
+from bench.tunnel.systems import AES, CHACHA, standing
 from bench.tunnel.wire import Ends, Tunnel, two_hosts
 from bench.tunnel.wireguard_go import NoGo, build
 
@@ -36,17 +38,21 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=2, help="length of one transfer")
     parser.add_argument("--repeat", type=int, default=3, help="repetitions, interleaved")
     parser.add_argument("--all", action="store_true", help="Debian's wireguard-go and nebula as well")
-    parser.add_argument(
-        "--profile", action="store_true", help="where the engine's time goes, by perf, and nothing else"
-    )
+    parser.add_argument("--profile", action="store_true", help="instead: where the engine's time goes (needs perf)")
     parser.add_argument("--json", action="store_true", help="all figures, for a program to read")
     arguments = parser.parse_args()
     try:
         reference = build()
-    except NoGo as error:
+        library = build_with_symbols() if arguments.profile else None
+    except (NoGo, NoProfile) as error:
         sys.exit(f"tunnel: {error}")
     with two_hosts() as ends:
-        tunnels = standing(ends, str(reference.program), every=arguments.all)
+        tunnels = standing(ends, str(reference.program), every=arguments.all, library=library)
+        if arguments.profile:
+            for tunnel in tunnels:
+                if tunnel.name in (CHACHA, AES):
+                    print(profiling.table(tunnel.name, profiling.profile(ends, tunnel, arguments.seconds)))
+            return
         measure(ends, tunnels, arguments.seconds, arguments.repeat)
     tunnels_and_node = [*tunnels, node_memory(arguments.seconds)]
     if arguments.json:
