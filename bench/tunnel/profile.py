@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,25 +17,30 @@ from bench.tunnel.wire import Ends, Tunnel
 
 ENGINE = Path(__file__).resolve().parents[2] / "engine"
 TARGET = ENGINE / "target" / "profile"
+LIBRARY = TARGET / "release" / "lib_engine.so"
+FRAME = re.compile(r"^\s*[0-9a-f]+ (\S+) \((.*)\)$", re.MULTILINE)  # "  7f12 symbol+0x1f (file)"
 SAMPLES_PER_S = 1999  # prime, so that it never falls into step with the kernel's tick
 REST = "the rest"
 
-# A sample's group is the first whose pattern matches the function it was taken in (leaves) or one of those that
-# called it (callers). Segments of both directions are cut and joined by functions that the compiler inlines.
+# A sample's group is the first whose pattern matches the function that it was taken in, or one that the compiler put
+# it into (leaves), else the first that matches one of its callers.
 LEAVES = (
     ("encryption and authentication", r"chacha|poly1305|aes|gcm|ghash|aead|ring_core"),
-    ("checksums", r"checksum::"),
-    ("copies in the engine", r"^_*mem(cpy|move|set)|copy_nonoverlapping|copy_from_slice|ptr::copy"),
+    ("checksums", r"checksum::|/checksum\.rs"),
+    ("copies in the engine", r"^_*mem(cpy|move|set)"),
+    ("engine: cutting into packets", r"/segment\.rs|segment::"),
+    ("engine: joining packets", r"/join\.rs|join::"),
     ("copies between kernel and engine", r"^(rep_movs|copy_|_copy_|__pi_memcpy|csum_and_copy|clear_page)"),
 )
 CALLERS = (
     ("kernel: far end of the cable", r"^(net_rx_action|__napi_poll|process_backlog)"),
-    ("kernel: UDP send", r"sendm?msg|sendto"),
-    ("kernel: UDP receive", r"recvm?msg|recvfrom"),
+    ("kernel: poll, wake-ups, scheduling", r"^(__schedule|handle_softirqs|irqentry_|do_sys_poll)|futex|eventfd"),
+    ("kernel: UDP send", r"sendm?msg"),
+    ("kernel: UDP receive", r"recvm?msg"),
     ("kernel: TUN read", r"^tun_(chr_read_iter|do_read)"),
     ("kernel: TUN write", r"^tun_(chr_write_iter|get_user)"),
-    ("kernel: poll, locks, wake-ups", r"poll|futex|eventfd"),
-    ("segmentation, tables, counters of the engine", r"shadowmesh_"),
+    ("kernel: entry and exit of system calls", r"^(do_syscall_64|entry_SYSCALL_64|el0_svc)"),
+    ("engine: tables, locks, counters, queues", r"shadowmesh_|short_backtrace"),
 )
 
 
@@ -57,7 +62,7 @@ def build_with_symbols() -> Path:
     built = subprocess.run(command, env=env, capture_output=True, text=True)
     if built.returncode != 0:
         raise NoProfile(f"the engine with symbols: {built.stderr.strip().rpartition(chr(10))[2]}")
-    return TARGET / "release" / "lib_engine.so"
+    return LIBRARY
 
 
 def profile(ends: Ends, tunnel: Tunnel, seconds: int) -> Counter[str]:
@@ -70,22 +75,35 @@ def profile(ends: Ends, tunnel: Tunnel, seconds: int) -> Counter[str]:
         iperf_tcp(ends, tunnel, seconds)
         if recorder.wait(seconds + 30) != 0:
             raise NoProfile("perf record failed: it needs root and kernel.perf_event_paranoid below 3")
-        script = ["perf", "script", "--inline", "-F", "ip,sym", "-i", data]
-        return Counter(map(group, stacks(subprocess.run(script, capture_output=True, text=True, check=True).stdout)))
+        script = ["perf", "script", "--no-inline", "--no-demangle", "-F", "ip,sym,symoff,dso", "-i", data]
+        printed = subprocess.run(script, capture_output=True, text=True, check=True).stdout
+    samples = [sample for text in printed.split("\n\n") if (sample := FRAME.findall(text))]
+    inlined = inlined_at({sample[0][0] for sample in samples})
+    return Counter(group(inlined.get(leaf, [leaf.partition("+")[0]]), callers) for (leaf, _), *callers in samples)
 
 
-def stacks(script: str) -> Iterator[Sequence[str]]:
-    """The functions of each sample, innermost first, inlined ones among them."""
-    for sample in script.split("\n\n"):
-        functions = [line.split(None, 1)[1].strip() for line in sample.splitlines() if len(line.split(None, 1)) == 2]
-        if functions:
-            yield functions
+def inlined_at(places: Iterable[str]) -> dict[str, list[str]]:
+    """For each "symbol+0x1f" of the extension: the functions that the compiler put together there and their sources, innermost first."""
+    listing = subprocess.run(["nm", "--defined-only", str(LIBRARY)], capture_output=True, text=True, check=True).stdout
+    addresses = {line.split()[2]: int(line.split()[0], 16) for line in listing.splitlines()}
+    known = {
+        place: (addresses[symbol], offset)
+        for place in places
+        for symbol, _, offset in [place.partition("+")]
+        if symbol in addresses
+    }
+    wanted = "\n".join(f"{base + int(offset or '0', 16):#x}" for base, offset in known.values())
+    command = ["addr2line", "--addresses", "--inlines", "--functions", "--demangle", "-e", str(LIBRARY)]
+    printed = subprocess.run(command, input=wanted, capture_output=True, text=True, check=True).stdout
+    answers = [answer.splitlines()[1:] for answer in re.split(r"^0x", printed, flags=re.MULTILINE)[1:]]
+    return dict(zip(known, answers, strict=True))
 
 
-def group(stack: Sequence[str]) -> str:
+def group(leaf: Sequence[str], callers: Sequence[tuple[str, str]]) -> str:
     for name, pattern in LEAVES:
-        if re.search(pattern, stack[0], re.IGNORECASE):
+        if any(re.search(pattern, function, re.IGNORECASE) for function in leaf):
             return name
+    stack = [*leaf, *(caller for caller, _ in callers)]
     for name, pattern in CALLERS:
         if any(re.search(pattern, function) for function in stack):
             return name

@@ -1,0 +1,113 @@
+"""From the first packet to the first reply between two nodes without a session, and the CPU time of either side.
+
+    python -m bench.handshake --repeat 10
+
+Needs root. Real nodes: post-quantum exchange, WireGuard handshake and the packet that waited for both. Compared with
+round trips of the bare network between the same hosts, measured by ping in the same run.
+"""
+
+import argparse
+import json
+import re
+import statistics
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from shadowmesh.demo.actors import Backbone, LightNode
+from shadowmesh.lab.host import Host
+from shadowmesh.lab.network import Network
+
+ROUND_TRIPS_MS = (0.0, 40.0)
+GOAL_ROUND_TRIPS, GOAL_EXTRA_MS = 2.5, 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    delay_ms: float  # of a round trip, as the lab was told
+    round_trip_ms: float  # of the bare network, as ping measures it
+    first_reply_ms: list[float] = field(default_factory=list)
+    initiator_cpu_ms: list[float] = field(default_factory=list)
+    responder_cpu_ms: list[float] = field(default_factory=list)
+
+    @property
+    def goal_ms(self) -> float:
+        return GOAL_ROUND_TRIPS * self.round_trip_ms + GOAL_EXTRA_MS
+
+
+def measure(delay_ms: float, repeat: int) -> Figures:
+    with two_nodes() as (alice, bob):
+        if delay_ms:
+            for node in (alice, bob):
+                node.host.impair(delay_ms=delay_ms / 2)
+        figures = Figures(delay_ms, ping_ms(alice.host, str(bob.host.ipv4), 11))
+        for _ in range(repeat):
+            for node in (alice, bob):
+                node.process.stop()
+                node.up()
+                node.wait_online()
+            before = [cpu_ms(node.process.pid) for node in (alice, bob)]
+            figures.first_reply_ms.append(ping_ms(alice.host, bob.overlay_address, 1))
+            after = [cpu_ms(node.process.pid) for node in (alice, bob)]
+            figures.initiator_cpu_ms.append(after[0] - before[0])
+            figures.responder_cpu_ms.append(after[1] - before[1])
+        return figures
+
+
+@contextmanager
+def two_nodes() -> Iterator[tuple[LightNode, LightNode]]:
+    """Which trust each other and have met before."""
+    with TemporaryDirectory() as name, Network() as network:
+        folder = Path(name)
+        backbone = Backbone(network.host("backbone"), folder / "backbone")
+        backbone.start()
+        alice, bob = (LightNode(network.host(name), folder / name) for name in ("alice", "bob"))
+        for node in (alice, bob):
+            node.up("--backbone", backbone.pin)
+            node.wait_online()
+        alice.trust(bob)
+        bob.trust(alice)
+        alice.ping_through_tunnel(bob)
+        yield alice, bob
+
+
+def ping_ms(host: Host, address: str, count: int) -> float:
+    """Median. Raises CommandError if nothing comes back."""
+    printed = host.run(["ping", "-n", "-c", str(count), "-i", "0.2", "-W", "10", address], timeout_s=60).stdout
+    return statistics.median(float(text) for text in re.findall(r"time=([\d.]+) ms", printed))
+
+
+def cpu_ms(pid: int) -> float:
+    """Of all threads, to the nanosecond (the first field of /proc/PID/task/*/schedstat)."""
+    return sum(int(path.read_text().split()[0]) for path in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e6
+
+
+def line(figures: Figures) -> str:
+    wall = statistics.median(figures.first_reply_ms)
+    spread = f"({min(figures.first_reply_ms):.1f}-{max(figures.first_reply_ms):.1f})"
+    trips = wall / figures.round_trip_ms
+    reached = "reached" if wall <= figures.goal_ms else "MISSED"
+    cpu = f"{statistics.median(figures.initiator_cpu_ms):.1f} + {statistics.median(figures.responder_cpu_ms):.1f} ms"
+    return (
+        f"round trip {figures.round_trip_ms:6.2f} ms: first reply after {wall:6.1f} ms {spread}, {trips:.2f} round trips;"
+        f" goal {figures.goal_ms:.1f} ms {reached}; CPU of initiator + responder {cpu}"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--json", action="store_true", help="all figures, for a program to read")
+    arguments = parser.parse_args()
+    measured = [measure(delay_ms, arguments.repeat) for delay_ms in ROUND_TRIPS_MS]
+    print(
+        json.dumps([asdict(figures) for figures in measured], indent=2)
+        if arguments.json
+        else "\n".join(map(line, measured))
+    )
+
+
+if __name__ == "__main__":
+    main()
