@@ -83,7 +83,7 @@ def profile(ends: Ends, tunnel: Tunnel, seconds: int) -> Counter[str]:
 
 
 def inlined_at(places: Iterable[str]) -> dict[str, list[str]]:
-    """For each "symbol+0x1f" of the extension: the functions that the compiler put together there and their sources, innermost first."""
+    """For each "symbol+0x1f" of the extension: what the compiler put together there, functions and their sources."""
     listing = subprocess.run(["nm", "--defined-only", str(LIBRARY)], capture_output=True, text=True, check=True).stdout
     addresses = {line.split()[2]: int(line.split()[0], 16) for line in listing.splitlines()}
     known = {
