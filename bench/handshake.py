@@ -122,7 +122,7 @@ def line(figures: Figures) -> str:
     reached = "reached" if wall <= figures.goal_ms else "MISSED"
     cpu = f"{statistics.median(figures.initiator_cpu_ms):.1f} + {statistics.median(figures.responder_cpu_ms):.1f} ms"
     return (
-        f"{figures.before:25} round trip {figures.round_trip_ms:6.2f} ms: first reply {wall:6.1f} ms {spread} {trips:.2f} x;"
+        f"{figures.before:25} RTT {figures.round_trip_ms:5.2f} ms: first reply {wall:6.1f} ms {spread} {trips:.2f} x;"
         f" goal {figures.goal_ms:.1f} ms {reached}; CPU of both {cpu}"
     )
 

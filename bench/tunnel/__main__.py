@@ -26,7 +26,7 @@ def measure(ends: Ends, tunnels: list[Tunnel], seconds: int, repeat: int) -> Non
         for tunnel in tunnels:
             measures.ping(ends, tunnel)
             measures.tcp(ends, tunnel, seconds)
-            measures.udp_overload(ends, tunnel, seconds)
+            measures.udp_overload(ends, tunnel)
     for tunnel in tunnels:
         print(f"tunnel: loss-free rate of {tunnel.name}", file=sys.stderr, flush=True)
         measures.udp_loss_free(ends, tunnel)

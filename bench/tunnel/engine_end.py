@@ -1,21 +1,31 @@
-"""One end of a tunnel: the engine without a node. A program of its own, told by BENCH_END (JSON) what to do."""
+"""Engines without nodes: a program of its own, told what to do by a JSON file with one entry an engine."""
 
 import importlib.util
 import json
 import os
 import sys
 import time
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 
 def main() -> None:
-    end: dict[str, Any] = json.loads(os.environ["BENCH_END"])
-    engine = load_engine().Engine(
+    library = load_engine()
+    engines = [start(library, end) for end in json.loads(Path(sys.argv[1]).read_text())]
+    print("ready", flush=True)
+    while True:
+        time.sleep(1)
+        for engine in engines:
+            engine.drain()
+
+
+def start(library: ModuleType, end: dict[str, Any]) -> Any:
+    engine = library.Engine(
         private_key=bytes.fromhex(end["private_key"]),
         port=end["port"],
-        tun=end["tun"],
-        addresses=[end["address"]],
+        tun="bench%d",
+        addresses=end["addresses"],
         mtu=end["mtu"],
     )
     for peer in end["peers"]:
@@ -27,10 +37,7 @@ def main() -> None:
             initiate=peer["initiate"],
             cipher=end["cipher"],
         )
-    print("ready", flush=True)
-    while True:
-        time.sleep(1)
-        engine.drain()
+    return engine
 
 
 def load_engine() -> ModuleType:

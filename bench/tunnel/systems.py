@@ -3,14 +3,16 @@
 import json
 import os
 import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.tunnel.nebula import nebula
-from bench.tunnel.wire import End, Ends, Start, Tunnel, base64, join, succeeds, until
+from bench.tunnel.wire import START_S, End, Ends, Start, Tunnel, base64, join, succeeds, until
 
 from shadowmesh._engine import Engine
+from shadowmesh.lab.host import Host
 from shadowmesh.lab.process import Process
 
 ENGINE_END = Path(__file__).with_name("engine_end.py")
@@ -38,14 +40,21 @@ def engine(end: End, cipher: str, library: Path | None = None) -> Process:
     settings = {
         "private_key": end.private_key.hex(),
         "port": end.port,
-        "tun": "bench-sm%d",
-        "address": f"{end.address}/24",
+        "addresses": [f"{end.address}/24"],
         "mtu": ENGINE_MTU,
         "cipher": cipher,
         "peers": [peer],
     }
-    env = {"BENCH_END": json.dumps(settings)} | ({"BENCH_ENGINE": str(library)} if library else {})
-    return end.host.start([sys.executable, str(ENGINE_END)], name=f"engine-{end.address}", env=env)
+    return start_engines(end.host, [settings], end.directory / f"engine-{end.address}.json", library)
+
+
+def start_engines(host: Host, settings: Sequence[object], file: Path, library: Path | None = None) -> Process:
+    """One process with an engine for each entry; see engine_end.py. Returns when all have their peers."""
+    file.write_text(json.dumps(settings))
+    env = {"BENCH_ENGINE": str(library)} if library else {}
+    process = host.start([sys.executable, str(ENGINE_END), str(file)], name=file.stem, env=env)
+    process.wait_for_output("ready", START_S)
+    return process
 
 
 def wireguard_go(end: End, program: str) -> Process:

@@ -79,6 +79,7 @@ class End:
     psk: bytes
     port: int
     network: str  # "10.91.4": the ends are .1 and .2 in it
+    directory: Path  # for its settings
 
     @property
     def address(self) -> str:
@@ -95,10 +96,21 @@ Start = Callable[[End], Process]
 def join(ends: Ends, number: int, start_near: Start, start_far: Start) -> list[Process]:
     """A tunnel between two programs over the first cable, in the network 10.91.`number`.0/24."""
     keys, psk = [os.urandom(32), os.urandom(32)], os.urandom(32)
+    network = f"10.91.{number}"
     starts = (start_near, start_far)
     return [
         starts[index](
-            End(index + 1, host, peer, keys[index], public_key(keys[1 - index]), psk, 51820 + number, f"10.91.{number}")
+            End(
+                number=index + 1,
+                host=host,
+                peer_host=peer,
+                private_key=keys[index],
+                peer_key=public_key(keys[1 - index]),
+                psk=psk,
+                port=51820 + number,
+                network=network,
+                directory=ends.directory,
+            )
         )
         for index, (host, peer) in enumerate(ends)
     ]
