@@ -24,6 +24,7 @@ from shadowmesh.lab.network import Network
 from shadowmesh.wire.first_byte import ControlType
 
 ROUND_TRIPS_MS = (0.0, 40.0)
+FIRST_MESSAGE = 1  # M1, in the third byte (docs/spec/session.md)
 WIREGUARD_DATA = 4
 KEEPALIVE_BYTES = 32  # header and tag around nothing
 GOAL_ROUND_TRIPS, GOAL_EXTRA_MS = 2.5, 10.0
@@ -34,6 +35,7 @@ class Figures:
     delay_ms: float  # of a round trip, as the lab was told
     round_trip_ms: float  # of the bare network, as ping measures it
     before: str
+    first_data_ms: list[float] = field(default_factory=list)
     first_reply_ms: list[float] = field(default_factory=list)
     initiator_cpu_ms: list[float] = field(default_factory=list)
     responder_cpu_ms: list[float] = field(default_factory=list)
@@ -53,37 +55,41 @@ def measure(delay_ms: float, repeat: int) -> list[Figures]:
             Figures(delay_ms, round_trip_ms, who) for who in ("neither has a session", "responder has an old one")
         )
         for _ in range(repeat):
-            connect(alice, bob, one)
-            bob.command("peers", "untrust", alice.fingerprint)
-            bob.trust(alice)
-            connect(alice, bob, both)
+            for figures in (one, both):
+                alice.command("peers", "untrust", bob.fingerprint)  # her session ends, and she no longer answers him
+                if figures is both:
+                    bob.command("peers", "untrust", alice.fingerprint)
+                    bob.trust(alice)
+                connect(alice, bob, figures)
         return [both, one]
 
 
 def connect(alice: LightNode, bob: LightNode, figures: Figures) -> None:
-    """Alice stops trusting bob, which ends her session, and begins anew while packets for him are waiting."""
-    alice.command("peers", "untrust", bob.fingerprint)
+    """Alice begins to trust bob while packets for him are waiting."""
     pinging = alice.host.start(["ping", "-n", "-i", "0.002", bob.overlay_address], name="pinging")
     with Sniffer(alice.host, bob.host) as sniffer:
         before = [cpu_ms(node.process.pid) for node in (alice, bob)]
         alice.trust(bob)
-        began_at, reply_at = first_and_reply(sniffer)
+        began_at, data_at, reply_at = times_on_the_wire(sniffer)
         after = [cpu_ms(node.process.pid) for node in (alice, bob)]
     pinging.stop()
+    figures.first_data_ms.append(data_at - began_at)
     figures.first_reply_ms.append(reply_at - began_at)
     figures.initiator_cpu_ms.append(after[0] - before[0])
     figures.responder_cpu_ms.append(after[1] - before[1])
 
 
-def first_and_reply(sniffer: Sniffer) -> tuple[float, float]:
-    """When the first datagram of the session left, and when the first packet of data came back, in ms."""
-    began_at = 0.0
+def times_on_the_wire(sniffer: Sniffer) -> tuple[float, float, float]:
+    """When the session's first datagram left, when the first data left and when the first came back, in ms."""
+    began_at = data_at = 0.0
     for datagram in sniffer.datagrams(30):
-        if datagram.is_outgoing and datagram.payload[0] == ControlType.SESSION:
+        first, message = datagram.payload[0], datagram.payload[2]
+        if datagram.is_outgoing and first == ControlType.SESSION and message == FIRST_MESSAGE:
             began_at = began_at or datagram.at_ms
-        is_data = datagram.payload[0] == WIREGUARD_DATA and len(datagram.payload) > KEEPALIVE_BYTES
-        if began_at and is_data and not datagram.is_outgoing:
-            return began_at, datagram.at_ms
+        if began_at and first == WIREGUARD_DATA and len(datagram.payload) > KEEPALIVE_BYTES:
+            if not datagram.is_outgoing:
+                return began_at, data_at, datagram.at_ms
+            data_at = data_at or datagram.at_ms
     raise AssertionError("unreachable: the iterator raises")
 
 
@@ -116,14 +122,13 @@ def cpu_ms(pid: int) -> float:
 
 
 def line(figures: Figures) -> str:
-    wall = statistics.median(figures.first_reply_ms)
+    wall, data = statistics.median(figures.first_reply_ms), statistics.median(figures.first_data_ms)
     spread = f"({min(figures.first_reply_ms):.1f}-{max(figures.first_reply_ms):.1f})"
-    trips = wall / figures.round_trip_ms
     reached = "reached" if wall <= figures.goal_ms else "MISSED"
     cpu = f"{statistics.median(figures.initiator_cpu_ms):.1f} + {statistics.median(figures.responder_cpu_ms):.1f} ms"
     return (
-        f"{figures.before:25} RTT {figures.round_trip_ms:5.2f} ms: first reply {wall:6.1f} ms {spread} {trips:.2f} x;"
-        f" goal {figures.goal_ms:.1f} ms {reached}; CPU of both {cpu}"
+        f"{figures.before:25} round trip {figures.round_trip_ms:5.2f} ms: first data {data:6.1f} ms,"
+        f" reply {wall:6.1f} ms {spread}, goal {figures.goal_ms:.1f} ms {reached}; CPU {cpu}"
     )
 
 
