@@ -10,6 +10,7 @@ import argparse
 import json
 import re
 import statistics
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -24,6 +25,7 @@ from shadowmesh.lab.network import Network
 from shadowmesh.wire.first_byte import ControlType
 
 ROUND_TRIPS_MS = (0.0, 40.0)
+ATTEMPTING = ("looking_up", "connecting")
 FIRST_MESSAGE = 1  # M1, in the third byte (docs/spec/session.md)
 WIREGUARD_DATA = 4
 KEEPALIVE_BYTES = 32  # header and tag around nothing
@@ -58,10 +60,17 @@ def measure(delay_ms: float, repeat: int) -> list[Figures]:
             for figures in (one, both):
                 alice.command("peers", "untrust", bob.fingerprint)  # her session ends, and she no longer answers him
                 if figures is both:
-                    bob.command("peers", "untrust", alice.fingerprint)
-                    bob.trust(alice)
+                    forget(bob, alice)
                 connect(alice, bob, figures)
         return [both, one]
+
+
+def forget(node: LightNode, other: LightNode) -> None:
+    """Ends the session and waits until the node has given up to make another, lest both sides begin."""
+    node.command("peers", "untrust", other.fingerprint)
+    node.trust(other)
+    while node.peer(other)["state"] in ATTEMPTING:
+        time.sleep(0.1)
 
 
 def connect(alice: LightNode, bob: LightNode, figures: Figures) -> None:
@@ -134,7 +143,7 @@ def line(figures: Figures) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--json", action="store_true", help="all figures, for a program to read")
     arguments = parser.parse_args()
     measured = [figures for delay_ms in ROUND_TRIPS_MS for figures in measure(delay_ms, arguments.repeat)]
