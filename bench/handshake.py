@@ -25,7 +25,7 @@ from shadowmesh.lab.network import Network
 from shadowmesh.wire.first_byte import ControlType
 
 ROUND_TRIPS_MS = (0.0, 40.0)
-ATTEMPTING = ("looking_up", "connecting")
+ATTEMPTING = ("looking up", "connecting")
 FIRST_MESSAGE = 1  # M1, in the third byte (docs/spec/session.md)
 WIREGUARD_DATA = 4
 KEEPALIVE_BYTES = 32  # header and tag around nothing
