@@ -45,7 +45,7 @@ format: setup  ## Put the code in the form that `check` wants
 	$(RUN) ruff format .
 	cargo fmt --manifest-path engine/Cargo.toml --all
 
-bench: setup  ## The figures, each as a ratio to what it is compared with (root; about three minutes)
+bench: setup  ## The figures, each as a ratio to what it is compared with (root, Go; about eight minutes)
 	@scripts/debian-packages.sh bench
 	$(RUN) python -m bench
 

@@ -1,17 +1,19 @@
-"""All benchmarks, one after the other: `python -m bench` (root)."""
+"""All benchmarks, one after the other: `python -m bench` (root). Options go to each of them, `--json` for instance."""
 
 import subprocess
 import sys
-from pathlib import Path
 
-BENCHMARKS = ("tunnel", "backbone", "node", "session")
+BENCHMARKS = ("tunnel", "many_peers", "handshake", "backbone", "node", "session")
 
 
 def main() -> None:
-    folder = Path(__file__).parent
+    failed = []
     for name in BENCHMARKS:
-        print(f"\n== {name}: {sys.executable} bench/{name}.py", flush=True)
-        subprocess.run([sys.executable, str(folder / f"{name}.py"), *sys.argv[1:]], check=True)
+        print(f"\n== {name}: python -m bench.{name}", file=sys.stderr, flush=True)
+        if subprocess.run([sys.executable, "-m", f"bench.{name}", *sys.argv[1:]]).returncode != 0:
+            failed.append(name)
+    if failed:
+        sys.exit(f"not measured: {', '.join(failed)}")
 
 
 if __name__ == "__main__":

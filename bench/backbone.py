@@ -1,6 +1,6 @@
 """How much a backbone node carries, on loopback, and how many bytes it costs.
 
-    python bench/backbone.py [--json]
+    python -m bench.backbone [--json]
 
 Log-ins a second through the real server are compared with bare ML-DSA-87 verification on one core, repeated look-ups
 with an empty handler of the same framework, both in the same run. The load comes from this process, the server is

@@ -1,6 +1,6 @@
 """A light node: cache hit and look-up miss, start to first ping, resident memory.
 
-    python bench/node.py --repeat 5
+    python -m bench.node --repeat 5
 
 Needs root, wireguard-go and wg. What is compared in the same run: a cache hit with a plain dict look-up, a miss with
 the bare TCP round trip to the backbone, start-up and memory with wireguard-go set up by `wg`.

@@ -1,6 +1,6 @@
 """What a handshake costs each side, and what it costs to refuse one, as CPU time on one core.
 
-    python bench/session.py --repeat 5
+    python -m bench.session --repeat 5
 
 What is compared in the same run: to refuse a message, with what its sender spends on it at least (a mac1, or the
 sendto of its datagrams on loopback: a flooder sends prepared bytes); each step of a handshake, with one ML-DSA-87

@@ -6,7 +6,7 @@ case "${1:-}" in
     demo) wanted="iproute2:ip iputils-ping:ping" ;;
     test) wanted="iproute2:ip iputils-ping:ping wireguard-tools:wg wireguard-go:wireguard-go iperf3:iperf3 nftables:nft
         conntrack:conntrack miniupnpd:miniupnpd" ;;
-    bench) wanted="iproute2:ip iputils-ping:ping wireguard-tools:wg wireguard-go:wireguard-go iperf3:iperf3 nebula:nebula" ;;
+    bench) wanted="iproute2:ip iputils-ping:ping wireguard-tools:wg wireguard-go:wireguard-go iperf3:iperf3 ethtool:ethtool" ;;
     *) echo "usage: debian-packages.sh demo|test|bench" >&2; exit 2 ;;
 esac
 
