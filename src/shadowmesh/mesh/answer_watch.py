@@ -1,4 +1,6 @@
-"""Whether what goes into a tunnel is answered: a peer that has restarted knows nothing of the session.
+"""Whether what goes into a tunnel is answered, and what comes goes on coming.
+
+A peer that has restarted knows nothing of the session; a NAT that has, lets nothing in until we send.
 
 Spec: docs/spec/mesh.md, section 4.
 """
@@ -11,6 +13,7 @@ from dataclasses import dataclass
 UNANSWERED_S = 0.5  # packets that long without any back, and a probe asks for the reason; most round trips are shorter
 PROBE_ANSWER_S = 0.5  # how long that probe may take, or two round trips as measured before
 MIN_REPAIR_INTERVAL_S = 10.0  # a handshake is 14 KB: on a link that loses probes a flow without answers costs no more
+QUIET_S = 1.0  # packets came in a flow and none for so long: the NAT that let them in may have forgotten us
 _FLOW_S = 1.0  # reports of the counters that lie closer together belong to one flow
 
 
@@ -24,6 +27,8 @@ class AnswerWatch:
     asked_at: float = math.inf
     due_at: float = math.inf  # when the probe counts as unanswered
     repaired_at: float = -math.inf
+    quiet_at: float = math.inf  # when a flow of the peer's packets counts as broken off
+    _received_at: float = -math.inf
     _flowing: bool = False  # packets were sent when the last ones came back
     _unanswered_since: float = math.inf
 
@@ -38,11 +43,20 @@ class AnswerWatch:
         received, sent = rx_bytes != self.rx_bytes, tx_bytes != self.tx_bytes
         self.rx_bytes, self.tx_bytes = rx_bytes, tx_bytes
         if received:
+            self.quiet_at = now + QUIET_S if now < self._received_at + _FLOW_S else math.inf
+            self._received_at = now
             self.heard(now)
             self._flowing = sent
         elif sent:
             return self._is_unanswered(now, rtt_s or 0.0)
         return False
+
+    def broke_off(self, now: float) -> bool:
+        """At `quiet_at`, once. True when it is time for a probe."""
+        is_quiet = now >= self.quiet_at
+        if is_quiet:
+            self.quiet_at = math.inf
+        return is_quiet
 
     def judge(self, probed_at: float | None, now: float) -> bool:
         """At `due_at`, with the time of the last reply to a probe. True when a new handshake is needed, and allowed."""

@@ -177,6 +177,16 @@ class BackboneLink:
             self._out.append(SendUpdate(message))
         return self.updates_open
 
+    def network_changed(self, now: float) -> None:
+        """What hangs on the old network is given up, and what waited for a better moment is tried now."""
+        self._round.reset()
+        if self.online:
+            self._updates.reopen(now)
+            self._out.append(LinkChanged())
+        elif self._log_in_at is not None:
+            self._log_in_at = now
+        self._advance(now)
+
     def stop(self) -> None:
         """Leaves for good."""
         self._stopped = True

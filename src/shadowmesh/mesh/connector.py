@@ -13,7 +13,7 @@ from shadowmesh.backbone_protocol.updates import Call, CallFailed, Refused, Serv
 from shadowmesh.identity.names import OVERLAY_NETWORK, PeerID
 from shadowmesh.mesh.backoff import Backoff
 from shadowmesh.mesh.calls import Calls, OwnAddresses
-from shadowmesh.mesh.connector_events import AttemptFailed, LinkView, PunchOver, PunchWanted, RecordNeeded
+from shadowmesh.mesh.connector_events import AttemptFailed, CandidatesLearnt, LinkView, PunchOver, PunchWanted, RecordNeeded
 from shadowmesh.mesh.known_peers import KnownPeers
 from shadowmesh.mesh.outputs import SendUpdate
 from shadowmesh.mesh.peers import RECENTLY_WANTED_S, RETRY_DELAYS_S, Attempt, Peer
@@ -38,7 +38,7 @@ PATIENCE_S = 2.0  # for a peer that is not registered yet
 QUIET_S = 10.0  # how long the last addresses are tried when the backbone says that the peer is not there
 PACKET_RETRY_S = 5.0  # packets for an unreachable peer begin an attempt no sooner after the last one
 STEADY_S = 30.0  # a session that lived shorter does not make the next pause short
-FRESH_SESSION_S = 5.0  # a call that crossed the handshake asks for nothing more
+FRESH_SESSION_S = 2.0  # a call that crossed the handshake asks for nothing more
 ONLINE_JITTER_S = 0.5  # peers of a node that appears do not all come at once
 START_STAGGER_S = 0.05
 START_PEERS = 16  # tried at once when the node starts; the rest when the backbone says that they are online
@@ -54,6 +54,7 @@ ConnectorOutput = (
     | SessionEstablished
     | PunchWanted
     | PunchOver
+    | CandidatesLearnt
 )
 
 
@@ -149,6 +150,22 @@ class Connector:
                 self._handshaker.peer_forgot(peer_id)
             self._handshaker.connect(record, [path], now)
             self._drain_handshaker(now)
+
+    def call(self, peer_id: PeerID, now: float) -> None:
+        """A peer with a session. Raises KeyError when it is not trusted."""
+        self._call(self._peers[peer_id], now)
+
+    def path_settled(self, peer_id: PeerID) -> None:
+        """The session has found its path."""
+        if (peer := self._peers.get(peer_id)) is not None:
+            self._end_punch(peer)
+
+    def try_wanted(self, now: float) -> None:
+        """The network has changed: who was wanted lately, and could not be reached, may be reachable now."""
+        for peer in self._peers.values():
+            if peer.state is PeerState.UNREACHABLE and now < peer.wanted_until:
+                peer.backoff.reset()
+                peer.schedule(now + jitter(self._entropy, 0.0, ONLINE_JITTER_S))
 
     def endpoints(self, peer_id: PeerID) -> tuple[Endpoint, ...]:
         """Where the peer may be, the likeliest first. Raises KeyError when it is not trusted."""
@@ -471,10 +488,10 @@ class Connector:
         peer.online = True
         peer.call_candidates, peer.nat = candidates, nat
         if peer.state is PeerState.CONNECTED:
-            # It calls because it has lost the session that we still have; unless the two have crossed.
-            if not call.answer and now >= peer.connected_at + FRESH_SESSION_S:
+            # Its path or its addresses are others; or it has lost the session, and begins a handshake on what is found.
+            if now >= peer.connected_at + FRESH_SESSION_S:
                 self._punch(peer, call.token)
-                self._handshake(peer, now)
+            self._out.append(CandidatesLearnt(peer.peer_id))
         elif peer.attempt is None:
             peer.wanted_until = max(peer.wanted_until, now + RECENTLY_WANTED_S)
             self._punch(peer, call.token)

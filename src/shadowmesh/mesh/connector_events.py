@@ -47,6 +47,13 @@ class PunchWanted:
 
 
 @dataclass(frozen=True, slots=True)
+class CandidatesLearnt:
+    """A peer with a session has told where it may be reached now."""
+
+    peer: PeerID
+
+
+@dataclass(frozen=True, slots=True)
 class PunchOver:
     """There is a session, or nobody wants one any more."""
 

@@ -37,6 +37,7 @@ from shadowmesh.wire.entropy import Entropy
 from shadowmesh.wire.first_byte import DatagramKind, classify
 
 MAX_WAITING_PINGS = 16  # of one peer, until it is connected
+LONG_SLEEP_S = 30.0  # from then on a peer may have given us up: a keepalive that it missed, and the search after it
 
 
 class Mesh:
@@ -225,6 +226,7 @@ class Mesh:
             self._parts.drain_tunnels(now)
             self._parts.out.append(PeerDisconnected(fingerprint.peer_id, "no longer trusted"))
         self._parts.connector.remove(peer, now)
+        self._parts.search.stop(fingerprint.peer_id)
         self._parts.waiting_pings.pop(fingerprint.peer_id, None)
         self._parts.save(now)
         self._parts.link.send(Unsubscribe(peers=[fingerprint.peer_id.raw]))
@@ -271,7 +273,25 @@ class Mesh:
     def local_endpoints_changed(self, endpoints: Sequence[Endpoint], now: float) -> None:
         """Our addresses, each with the engine's UDP port, the best first."""
         if self._parts.presence.set_host_endpoints(endpoints, now):
-            self._parts.tunnels.network_changed(now)
+            self._parts.network_changed(now)
+        self._parts.drain(now)
+
+    def network_changed(self, now: float) -> None:
+        """Our addresses are the same, but not the way out: another default route, or a link that was down is up."""
+        self._parts.presence.network_changed(now)
+        self._parts.network_changed(now)
+        self._parts.drain(now)
+
+    def woke(self, slept_s: float, now: float) -> None:
+        """The process did not run, by its own clock or by the world's."""
+        self.network_changed(now)
+        if slept_s >= LONG_SLEEP_S:
+            self._parts.tunnels.woke(now)
+        self._parts.drain(now)
+
+    def probe_paths(self, now: float) -> None:
+        """Of all connected peers: `PeerStatus.probed_at` tells when each has answered."""
+        self._parts.tunnels.probe_all(now)
         self._parts.drain(now)
 
     def stop(self, now: float) -> None:

@@ -91,7 +91,10 @@ class LookUp:
 
 @dataclass(frozen=True, slots=True)
 class OpenUpdates:
-    """Opens the WebSocket. Answer: `updates_opened`, and `updates_closed` when it is lost or can't be opened."""
+    """Opens the WebSocket. Answer: `updates_opened`, and `updates_closed` when it is lost or can't be opened.
+
+    One that is open, or being opened, is dropped without a word, as are idle connections: the network has changed.
+    """
 
 
 @dataclass(frozen=True, slots=True)

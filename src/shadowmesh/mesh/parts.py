@@ -19,7 +19,14 @@ from shadowmesh.identity.keys import Identity
 from shadowmesh.identity.names import PeerID
 from shadowmesh.mesh.backbone_link import BackboneLink, LinkOutput
 from shadowmesh.mesh.connector import Connector, ConnectorOutput
-from shadowmesh.mesh.connector_events import AttemptFailed, LinkView, PunchOver, PunchWanted, RecordNeeded
+from shadowmesh.mesh.connector_events import (
+    AttemptFailed,
+    CandidatesLearnt,
+    LinkView,
+    PunchOver,
+    PunchWanted,
+    RecordNeeded,
+)
 from shadowmesh.mesh.finder import Finder, FinderOutput, Found, KeysChanged
 from shadowmesh.mesh.known_peers import KnownPeers
 from shadowmesh.mesh.link_events import DirectoryAccepted, LinkChanged, RecordOutrun, UpdatesOpened
@@ -36,12 +43,21 @@ from shadowmesh.mesh.outputs import (
     SaveState,
 )
 from shadowmesh.mesh.own_record import OwnRecord
+from shadowmesh.mesh.path_search import PathSearch
 from shadowmesh.mesh.presence import EndpointsChanged, OwnPresence, PresenceOutput, RecordRenewed
 from shadowmesh.mesh.saving import SaveSchedule
 from shadowmesh.mesh.state import MeshConfig, SavedState
 from shadowmesh.mesh.status import merge_drops
 from shadowmesh.mesh.trust import TrustList
-from shadowmesh.mesh.tunnels import KeyInUse, SessionOld, TunnelLost, TunnelMoved, TunnelOutput, Tunnels
+from shadowmesh.mesh.tunnels import (
+    KeyInUse,
+    SessionOld,
+    TunnelLost,
+    TunnelMoved,
+    TunnelOutput,
+    Tunnels,
+    TunnelSilent,
+)
 from shadowmesh.paths.events import PathFound, PortLearnt, PortsReleased, PortsWanted, PunchEnded
 from shadowmesh.paths.puncher import Puncher, PuncherOutput
 from shadowmesh.records.peer_record import Mode, RecordRefused, SignedRecord
@@ -81,6 +97,7 @@ class Parts:
         handshaker = Handshaker(identity, self.own_record.record, entropy=entropy, wall_clock=wall_clock, now=now)
         self.connector = Connector(self.known, handshaker, entropy=entropy, now=now)
         self.puncher = Puncher(identity.peer_id, entropy=entropy)
+        self.search = PathSearch()
         for peer in self.trust.all():
             self.connector.add(peer)
 
@@ -98,6 +115,7 @@ class Parts:
             self.tunnels.handle_timeout(now)
             self.presence.handle_timeout(now)
             self.close_unused_ports(now)
+            self._call_due(now)
             self.drain(now)
             due_at = self.next_timeout()
             if due_at is None or now < due_at:
@@ -106,6 +124,8 @@ class Parts:
     def next_timeout(self) -> float | None:
         parts = (self.link, self.connector, self.puncher, self.tunnels, self.presence, self.saving, self.out.ports)
         deadlines = [part.next_timeout() for part in parts]
+        if self.link.updates_open:
+            deadlines.append(self.search.next_timeout())
         return min((at for at in deadlines if at is not None), default=None)
 
     def drain(self, now: float) -> None:
@@ -126,8 +146,23 @@ class Parts:
             while (from_presence := self.presence.poll()) is not None:
                 self._presence_output(from_presence, now)
                 busy = True
+            busy |= self._call_due(now)
         if self.saving.is_due(now):
             self.save(now)
+
+    def _call_due(self, now: float) -> bool:
+        """Calls those that we have a session with, and no path."""
+        due = self.search.due(self.tunnels.is_silent, now) if self.link.updates_open else []
+        for peer in due:
+            self.connector.call(peer, now)
+        return bool(due)
+
+    def network_changed(self, now: float) -> None:
+        """All paths are in doubt, and what waited for the old network to come back need not wait."""
+        self.tunnels.network_changed(now)
+        self.search.network_changed(self.tunnels.peers(), now)
+        self.connector.try_wanted(now)
+        self.link.network_changed(now)
 
     def drain_tunnels(self, now: float) -> bool:
         busy = False
@@ -163,14 +198,19 @@ class Parts:
             case PunchOver(peer=peer):
                 self.puncher.stop(peer)
                 self._drain_puncher(now)
+            case CandidatesLearnt(peer=peer):
+                self.tunnels.learnt(peer, self.connector.endpoints(peer), now)
             case _:
                 self.out.append(output)
 
     def _tunnel_output(self, output: TunnelOutput, now: float) -> None:
         match output:
+            case TunnelSilent(peer=peer):
+                self.search.path_silent(peer, now)
             case TunnelLost(peer=peer, path=path):
                 self._disconnected(peer, f"no answer from {path}", now)
             case TunnelMoved(peer=peer, path=path):
+                self.connector.path_settled(peer)
                 self.known.reached(peer, path)
                 self.saving.cache_changed()
             case SessionOld(peer=peer, path=path, forgotten=forgotten):
@@ -192,6 +232,7 @@ class Parts:
             case UpdatesOpened():
                 self._subscribe()
                 self._send_hints()
+                self.search.link_opened(now)
                 self.tell_link(now)
             case DirectoryAccepted():
                 self.save(now)
@@ -205,6 +246,7 @@ class Parts:
         match output:
             case EndpointsChanged():
                 self.connector.own_addresses_changed(self.presence.addresses, now)
+                self.search.addresses_changed(now)
                 self._send_hints()
             case RecordRenewed():
                 self.save(now)
@@ -224,9 +266,12 @@ class Parts:
 
     def _puncher_output(self, output: PuncherOutput, now: float) -> None:
         match output:
-            case PathFound(path=path, via=via):
-                self.out.ports.bind(path, via, now)  # first: what the handshake sends goes the way that was found
-                self.connector.path_found(output, now)
+            case PathFound(peer=peer, path=path, via=via):
+                self.out.ports.bind(path, via, now)  # first: what is sent there next goes the way that was found
+                if peer in self.tunnels:
+                    self.tunnels.path_found(peer, path, now)
+                else:
+                    self.connector.path_found(output, now)
             case PortLearnt(source=source, via=via):
                 self.out.ports.bind(source, via, now)
             case PunchEnded():
@@ -286,6 +331,7 @@ class Parts:
             self.tunnels.ping(session.peer, sequence, now)
 
     def _disconnected(self, peer: PeerID, reason: str, now: float) -> None:
+        self.search.stop(peer)
         self.drain_tunnels(now)
         self.out.append(PeerDisconnected(peer, reason))
         self.connector.disconnected(peer, reason, now)

@@ -41,6 +41,7 @@ class OwnPresence:
         self._public = public
         self._nat = NatDiscovery(entropy=entropy)
         self._host: tuple[Endpoint, ...] = ()
+        self._looked = False  # at our own addresses
         self._mapped: Endpoint | None = None
         self._out: deque[PresenceOutput] = deque()
 
@@ -76,19 +77,26 @@ class OwnPresence:
         self._advance(now)
 
     def set_host_endpoints(self, endpoints: Sequence[Endpoint], now: float) -> bool:
-        """True when we had others before: the network has changed under our sessions."""
+        """True when they were others before, or none: the network has changed under our sessions."""
         chosen = tuple(dict.fromkeys(endpoints))
+        moved, self._looked = self._looked, True
         if chosen == self._host:
             return False
-        moved = bool(self._host)
         self._host = chosen
         self._nat.set_own_addresses([endpoint.address for endpoint in chosen], now)
         if moved:
-            self._mapped = None
-            self._nat.network_changed(now)
+            self.network_changed(now)
+        else:
+            self._endpoints_changed()
+            self._advance(now)
+        return moved
+
+    def network_changed(self, now: float) -> None:
+        """Nothing that was learnt through the old one counts."""
+        self._mapped = None
+        self._nat.network_changed(now)
         self._endpoints_changed()
         self._advance(now)
-        return moved
 
     def set_connecting(self, connecting: bool, now: float) -> None:
         """While a peer is being called it must find our NAT mapping open."""

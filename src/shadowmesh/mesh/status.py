@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from shadowmesh.mesh.peers import Peer
 from shadowmesh.mesh.state import PeerState, PeerStatus, TrustedPeer
 from shadowmesh.mesh.tunnels import Tunnels
+from shadowmesh.paths.probes import ProbeStatus
 from shadowmesh.session.events import DropReason
 
 
@@ -25,8 +26,14 @@ def peer_status(trusted: TrustedPeer, peer: Peer | None, tunnels: Tunnels) -> Pe
         handshake_s=None if path is None else tunnels.handshake_s(peer_id),
         cipher=None if path is None else tunnels.cipher(peer_id),
         wireguard_key=tunnels.wireguard_key(peer_id),
-        reason="" if peer is None else peer.reason,
+        reason=_reason(peer, path),
     )
+
+
+def _reason(peer: Peer | None, path: ProbeStatus | None) -> str:
+    if path is not None and path.silent:
+        return f"no answer from {path.path} just now: other paths are being tried"
+    return "" if peer is None else peer.reason
 
 
 def merge_drops(parts: list[Mapping[str, int]], session: Mapping[DropReason, int]) -> Counter[str]:

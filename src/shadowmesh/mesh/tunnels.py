@@ -13,7 +13,7 @@ from shadowmesh.identity.names import PeerID
 from shadowmesh.mesh.answer_watch import AnswerWatch
 from shadowmesh.mesh.outputs import InstallPeer, Ponged, RemovePeer, SetPath
 from shadowmesh.mesh.ratchets import Ratchets
-from shadowmesh.paths.events import PathLost, PathMoved, PingDone
+from shadowmesh.paths.events import PathLost, PathMoved, PathSilent, PingDone
 from shadowmesh.paths.probes import PathProber, ProbeStatus
 from shadowmesh.session.cipher import Cipher
 from shadowmesh.session.events import PeerAuthenticated, Role, SessionEstablished
@@ -41,6 +41,13 @@ class KeyInUse(Exception):
 class TunnelLost:
     peer: PeerID
     path: Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class TunnelSilent:
+    """The peer does not answer: another path is to be looked for, while the session goes on."""
+
+    peer: PeerID
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +81,9 @@ class _Tunnel:
         return InstallPeer(self.wireguard_key, psk, path, prefixes, self.role is Role.INITIATOR, self.cipher)
 
 
-TunnelOutput = Transmit | InstallPeer | SetPath | RemovePeer | Ponged | TunnelLost | TunnelMoved | SessionOld
+TunnelOutput = (
+    Transmit | InstallPeer | SetPath | RemovePeer | Ponged | TunnelSilent | TunnelLost | TunnelMoved | SessionOld
+)
 
 
 class Tunnels:
@@ -106,6 +115,9 @@ class Tunnels:
 
     def status(self, peer: PeerID) -> ProbeStatus | None:
         return self._prober.status(peer)
+
+    def peers(self) -> tuple[PeerID, ...]:
+        return tuple(self._tunnels)
 
     def paths(self) -> set[Endpoint]:
         """Where all peers are at present."""
@@ -148,7 +160,7 @@ class Tunnels:
         self._ratchets.start(session, now)
         delay_s = _FIRST_PROBE_DELAY_S[session.role]
         self._prober.start(session.peer, session.probe_key, session.endpoint, now, delay_s=delay_s)
-        self._prober.set_alternates(session.peer, [other for other in alternates if other != session.endpoint])
+        self._prober.set_alternates(session.peer, alternates, now)
         self._drain_prober()
 
     def remove(self, peer: PeerID) -> bool:
@@ -185,6 +197,7 @@ class Tunnels:
         """The engine's counters of a peer."""
         peer = self._by_key.get(wireguard_key)
         if peer is not None:
+            self._prober.passed(peer, now)
             self._ratchets.traffic(peer, rx_bytes, tx_bytes, now)
             self._drain_ratchets()
             status = self._prober.status(peer)
@@ -202,6 +215,37 @@ class Tunnels:
 
     def network_changed(self, now: float) -> None:
         self._prober.probe_all(now)
+        self._drain_prober()
+
+    def woke(self, now: float) -> None:
+        """After a long sleep the peers have forgotten our sessions, or have other packet keys than we have."""
+        for tunnel in self._tunnels.values():
+            status = self._prober.status(tunnel.peer)
+            if status is not None:
+                self._out.append(SessionOld(tunnel.peer, status.path, forgotten=True))
+
+    def learnt(self, peer: PeerID, endpoints: Sequence[Endpoint], now: float) -> None:
+        """All where the peer may be, the likeliest first."""
+        self._prober.set_alternates(peer, endpoints, now)
+        self._drain_prober()
+
+    def path_found(self, peer: PeerID, path: Endpoint, now: float) -> None:
+        """A punch has opened it; whether the session passes there is for the prober to find out."""
+        self._prober.path_found(peer, path, now)
+        self._drain_prober()
+
+    def is_silent(self, peer: PeerID) -> bool:
+        status = self._prober.status(peer)
+        return status is not None and status.silent
+
+    def probe_all(self, now: float) -> None:
+        for peer in self._tunnels:
+            self._prober.probe(peer, now)
+        self._drain_prober()
+
+    def probe(self, peer: PeerID, now: float) -> None:
+        """Find out now whether it is there."""
+        self._prober.probe(peer, now)
         self._drain_prober()
 
     def ping(self, peer: PeerID, sequence: int, now: float) -> None:
@@ -234,12 +278,14 @@ class Tunnels:
             if now >= tunnel.renew_at:
                 tunnel.renew_at = now + _RETRY_RENEWAL_S
                 self._out.append(SessionOld(tunnel.peer, status.path))
+            if tunnel.answers.broke_off(now):
+                self.probe(tunnel.peer, now)
             if now >= tunnel.answers.due_at and tunnel.answers.judge(status.probed_at, now):
                 self._out.append(SessionOld(tunnel.peer, status.path, forgotten=True))
 
     def next_timeout(self) -> float | None:
         deadlines: list[float | None] = [
-            min(tunnel.renew_at, tunnel.answers.due_at) for tunnel in self._tunnels.values()
+            min(tunnel.renew_at, tunnel.answers.due_at, tunnel.answers.quiet_at) for tunnel in self._tunnels.values()
         ]
         deadlines += [self._prober.next_timeout(), self._ratchets.next_timeout()]
         return min((at for at in deadlines if at is not None), default=None)
@@ -280,6 +326,8 @@ class Tunnels:
                 case PathMoved(peer=peer, path=path):
                     self._out.append(SetPath(self._tunnels[peer].wireguard_key, path))
                     self._out.append(TunnelMoved(peer, path))
+                case PathSilent(peer=peer):
+                    self._out.append(TunnelSilent(peer))
                 case PathLost(peer=peer, path=path):
                     self.remove(peer)
                     self._out.append(TunnelLost(peer, path))

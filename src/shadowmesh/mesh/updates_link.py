@@ -42,6 +42,13 @@ class UpdatesLink:
             self._backoff.reset()
             self._open(now)
 
+    def reopen(self, now: float) -> None:
+        """The network has changed: the connection that we have leads nowhere any more, and may never say so."""
+        if self.state is not UpdatesState.OFF:
+            self._failures = 0
+            self._backoff.reset()
+            self._open(now)
+
     def stop(self) -> None:
         """The backbone node was left; what is still heard of the connection means nothing."""
         self.state = UpdatesState.OFF

@@ -20,6 +20,13 @@ class PathMoved:
 
 
 @dataclass(frozen=True, slots=True)
+class PathSilent:
+    """The peer does not answer, at its path or elsewhere: it is probed on, but another path is to be looked for."""
+
+    peer: PeerID
+
+
+@dataclass(frozen=True, slots=True)
 class PathLost:
     """Nothing was answered for a whole round of probes. The peer is probed no more."""
 
@@ -96,4 +103,4 @@ class PunchEnded:
     probes_sent: int
 
 
-ProbeEvent = PathMoved | PathLost | PingDone
+ProbeEvent = PathMoved | PathSilent | PathLost | PingDone

@@ -5,19 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from shadowmesh.identity.names import PeerID
+from shadowmesh.paths.keepalive import Keepalive
 from shadowmesh.paths.path_choice import PathChoice
 from shadowmesh.paths.probe_datagram import ProbeKeys
 from shadowmesh.wire.endpoint import Endpoint
-from shadowmesh.wire.entropy import Entropy, jitter
+from shadowmesh.wire.entropy import Entropy
 
-KEEPALIVE_S = (24.0, 26.0)  # many NATs forget a mapping after 30 s (RFC 4787 §4.3 asks for 120 s and is not obeyed)
-# Three rounds a second apart. The later rounds repeat: at 20 % loss each way three single probes all fail once in 21
-# rounds, six once in 460, and a pair must not fall apart every ten minutes on a bad radio link.
-PROBE_OFFSETS_S = (0.0, 1.0, 1.2, 2.0, 2.2, 2.4)
-LOST_AFTER_S = 3.4
-_OFFSETS_S = (*PROBE_OFFSETS_S, LOST_AFTER_S)
+# Once more soon, then each second. At 20 % loss each way three single probes all fail once in 21 rounds, thirteen once
+# in 600,000: a pair must not fall apart on a bad radio link. The keys are good for as long as a new path is looked for.
+PROBE_OFFSETS_S = (0.0, 0.5, 1.0, 1.2, 2.0, 2.2, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0)
+LOST_AFTER_S = 10.0  # the longest outage that is repaired without a new session
+_OFFSETS_S: tuple[float, ...] = (*PROBE_OFFSETS_S, LOST_AFTER_S)
+SILENT_AFTER = 2  # probes without an answer: another path is looked for
+SUSPECT_AFTER = 1  # the same, when there was a reason to ask
 PING_TIMEOUT_S = 2.0
-MAX_OUTSTANDING = 64  # 21 probes of a round on four paths, 16 of two evaluations, 16 pings, and some that validate
+ANSWER_S = 3.4  # a reply that comes later counts no more
+MAX_OUTSTANDING = 64  # 24 probes of 3.4 s on four paths, 16 of two evaluations, 16 pings, and some that validate
 MAX_ALTERNATES = 7  # with the path itself as many as a call brings
 MAX_SILENT_ALTERNATES = 3  # of them are tried when the path falls silent
 _REPLAY_WINDOW = 16  # probes of one peer that may overtake each other
@@ -53,9 +56,11 @@ class ProbedSession:
     keys: ProbeKeys
     path: Endpoint
     choice: PathChoice
+    keepalive: Keepalive
     alternates: tuple[Endpoint, ...] = ()  # compared with the path, and tried when it falls silent
     round_started_at: float = 0.0
     round_index: int = 0  # into PROBE_OFFSETS_S
+    suspect: bool = False  # there was a reason to begin the round, besides the time
     outstanding: dict[bytes, Outstanding] = field(default_factory=dict)
     window: ReplayWindow = field(default_factory=ReplayWindow)
     peer_source: Endpoint | None = None  # where its last probe came from
@@ -73,16 +78,22 @@ class ProbedSession:
         """When the next probe is due or, after the last one of a round, the peer is lost."""
         return self.round_started_at + _OFFSETS_S[self.round_index]
 
-    def begin_round(self, at: float) -> None:
+    @property
+    def misses_path(self) -> bool:
+        """So many probes are unanswered that another path is to be looked for, for the first time in this round."""
+        return self.round_index == (SUSPECT_AFTER if self.suspect else SILENT_AFTER)
+
+    def begin_round(self, at: float, *, suspect: bool = False) -> None:
         self.round_started_at = at
         self.round_index = 0
+        self.suspect = suspect
 
     def heard(self, now: float, entropy: Entropy) -> None:
         """The peer lives: the next round is a keepalive interval away.
 
         Both sides draw their own interval; the shorter one probes and thereby delays the other.
         """
-        self.begin_round(now + jitter(entropy, *KEEPALIVE_S))
+        self.begin_round(now + self.keepalive.draw(entropy))
 
     def stamp(self, now: float) -> int:
         """`sent_at` for a new probe: rises even when the clock has not."""

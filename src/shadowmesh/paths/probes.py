@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from enum import Enum
 
 from shadowmesh.identity.names import PeerID
-from shadowmesh.paths.events import PathLost, PathMoved, PingDone, ProbeEvent
+from shadowmesh.paths.events import PathLost, PathMoved, PathSilent, PingDone, ProbeEvent
+from shadowmesh.paths.keepalive import Keepalive
 from shadowmesh.paths.path_choice import PathChoice
 from shadowmesh.paths.probe_datagram import TXID_BYTES, BadMac, ProbeDatagram, ProbeKeys
 from shadowmesh.paths.probed_session import (
-    LOST_AFTER_S,
+    ANSWER_S,
     MAX_ALTERNATES,
     MAX_OUTSTANDING,
     MAX_SILENT_ALTERNATES,
@@ -44,6 +45,7 @@ class ProbeStatus:
     path: Endpoint
     rtt_s: float | None
     probed_at: float | None
+    silent: bool = False  # what was asked since is not answered
 
 
 class PathProber:
@@ -60,7 +62,8 @@ class PathProber:
     def start(self, peer: PeerID, probe_key: bytes, path: Endpoint, now: float, *, delay_s: float = 0.0) -> None:
         """A session was established, or replaced. The first probe leaves after `delay_s`."""
         self.stop(peer)
-        session = ProbedSession(peer, ProbeKeys.derive(probe_key, self._own, peer), path, PathChoice(now + delay_s))
+        keys = ProbeKeys.derive(probe_key, self._own, peer)
+        session = ProbedSession(peer, keys, path, PathChoice(now + delay_s), Keepalive(now))
         session.begin_round(now + delay_s)
         self._sessions[peer] = session
         self._by_tag[session.keys.tag] = session
@@ -72,11 +75,31 @@ class PathProber:
         if session is not None:
             del self._by_tag[session.keys.tag]
 
-    def set_alternates(self, peer: PeerID, endpoints: Sequence[Endpoint]) -> None:
+    def set_alternates(self, peer: PeerID, endpoints: Sequence[Endpoint], now: float) -> None:
         """Other endpoints of the peer: the fastest takes over, the first ones are tried when the path is silent."""
         session = self._sessions.get(peer)
+        if session is None:
+            return
+        alternates = tuple(other for other in endpoints if other != session.path)[:MAX_ALTERNATES]
+        if alternates != session.alternates:
+            session.alternates = alternates
+            session.choice.restart(now)
+
+    def path_found(self, peer: PeerID, path: Endpoint, now: float) -> None:
+        """Somebody who knows the token of a call answers there. A probe of the session tells whether it is the peer."""
+        session = self._sessions.get(peer)
+        if session is None:
+            return
+        others = [other for other in session.alternates if other != path]
+        self.set_alternates(peer, [path, *others], now)
+        if session.silent:
+            self._send(session, path, now)
+
+    def passed(self, peer: PeerID, now: float) -> None:
+        """Packets of the tunnel have used the path, either way."""
+        session = self._sessions.get(peer)
         if session is not None:
-            session.alternates = tuple(endpoints[:MAX_ALTERNATES])
+            session.keepalive.passed(now)
 
     def seen_at(self, peer: PeerID, source: Endpoint, now: float) -> None:
         """Authentic packets come from there. It is probed, and the path moves there when that is answered."""
@@ -93,21 +116,22 @@ class PathProber:
         """Something else has shown that the peer lives, such as a WireGuard handshake."""
         session = self._sessions.get(peer)
         if session is not None:
+            session.keepalive.passed(now)
             session.heard(now, self._entropy)
 
     def probe_all(self, now: float) -> None:
         """Our own addresses changed: find out now which paths still work."""
         for session in self._sessions.values():
             session.choice.restart(now)
-            if not session.silent:
-                session.begin_round(now)
+            session.keepalive.restart(now)
+            session.begin_round(now, suspect=True)
         self.handle_timeout(now)
 
     def probe(self, peer: PeerID, now: float) -> None:
         """Find out now whether this peer is still there, unless that is being asked already."""
         session = self._sessions.get(peer)
         if session is not None and not session.silent:
-            session.begin_round(now)
+            session.begin_round(now, suspect=True)
             self.handle_timeout(now)
 
     def ping(self, peer: PeerID, sequence: int, now: float) -> None:
@@ -121,7 +145,7 @@ class PathProber:
 
     def status(self, peer: PeerID) -> ProbeStatus | None:
         session = self._sessions.get(peer)
-        return None if session is None else ProbeStatus(session.path, session.rtt_s, session.probed_at)
+        return None if session is None else ProbeStatus(session.path, session.rtt_s, session.probed_at, session.silent)
 
     def receive_datagram(self, data: bytes, source: Endpoint, now: float) -> None:
         try:
@@ -161,6 +185,8 @@ class PathProber:
         if not session.window.accept(probe.sent_at_us):
             self._drop(ProbeDrop.REPLAYED)
             return
+        if source == session.path:
+            session.keepalive.is_asked(now)
         reply = ProbeDatagram(probe.tag, probe.txid, probe.sent_at_us, observed=source)
         self._out.append(Transmit(reply.encode(session.keys), source))
         if (
@@ -179,6 +205,8 @@ class PathProber:
             self._drop(ProbeDrop.UNASKED)
             return
         was_silent = session.silent
+        if asked.destination == session.path:
+            session.keepalive.answered(asked.sent_at, now)
         session.heard(now, self._entropy)
         rtt_s = max(0.0, now - asked.sent_at)
         if asked.sequence is not None:
@@ -204,6 +232,7 @@ class PathProber:
     def _move(self, session: ProbedSession, path: Endpoint, now: float) -> None:
         session.path = path
         session.choice.moved(now)
+        session.keepalive.restart(now)
         self._out.append(PathMoved(session.peer, path))
 
     def _fail_pings(self, session: ProbedSession, now: float) -> None:
@@ -221,6 +250,11 @@ class PathProber:
             return
         # A round that is late (the machine slept) goes on from here: what was not asked can't count as unanswered.
         session.round_started_at = now - PROBE_OFFSETS_S[session.round_index]
+        if session.round_index == 0:
+            session.keepalive.asks(now)
+        elif session.misses_path:
+            session.keepalive.missed()
+            self._out.append(PathSilent(session.peer))
         self._send(session, session.path, now)
         if session.silent:
             for alternate in session.alternates[:MAX_SILENT_ALTERNATES]:
@@ -241,7 +275,7 @@ class PathProber:
 
     def _send(self, session: ProbedSession, destination: Endpoint, now: float, sequence: int | None = None) -> None:
         for txid, entry in list(session.outstanding.items()):
-            if entry.sequence is None and now >= entry.sent_at + LOST_AFTER_S:
+            if entry.sequence is None and now >= entry.sent_at + ANSWER_S:
                 del session.outstanding[txid]
         if len(session.outstanding) >= MAX_OUTSTANDING:
             oldest = next(txid for txid, entry in session.outstanding.items() if entry.sequence is None)

@@ -3,9 +3,10 @@ from hypothesis import strategies as st
 from tests.sim.chance import SeededEntropy
 
 from shadowmesh.identity.names import PeerID
+from shadowmesh.paths.keepalive import SILENCES_S, SPREAD_S, Keepalive
 from shadowmesh.paths.path_choice import PathChoice
 from shadowmesh.paths.probe_datagram import ProbeKeys
-from shadowmesh.paths.probed_session import KEEPALIVE_S, ProbedSession, ReplayWindow
+from shadowmesh.paths.probed_session import ProbedSession, ReplayWindow
 from shadowmesh.wire.endpoint import Endpoint
 
 
@@ -42,10 +43,11 @@ def test_stamps_rise_although_the_clock_stands_still() -> None:
 def test_the_next_round_is_a_keepalive_away_when_the_peer_was_heard() -> None:
     probed = session()
     probed.heard(100.0, SeededEntropy(1))
-    assert KEEPALIVE_S[0] <= probed.due_at - 100.0 <= KEEPALIVE_S[1]
+    assert abs(probed.due_at - 100.0 - SILENCES_S[0]) <= SPREAD_S
     assert not probed.silent
 
 
 def session() -> ProbedSession:
     a, b = PeerID(b"a" * 20), PeerID(b"b" * 20)
-    return ProbedSession(b, ProbeKeys.derive(bytes(32), a, b), Endpoint.of("198.18.0.2", 1), PathChoice(0.0))
+    keys, path = ProbeKeys.derive(bytes(32), a, b), Endpoint.of("198.18.0.2", 1)
+    return ProbedSession(b, keys, path, PathChoice(0.0), Keepalive(0.0))

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from tests.sim.chance import SeededEntropy
 
 from shadowmesh.identity.names import PeerID
-from shadowmesh.paths.events import PathLost, PathMoved, PingDone, ProbeEvent
+from shadowmesh.paths.events import PathLost, PathMoved, PathSilent, PingDone, ProbeEvent
+from shadowmesh.paths.keepalive import SILENCES_S, SPREAD_S
 from shadowmesh.paths.probe_datagram import PROBE_BYTES
-from shadowmesh.paths.probed_session import KEEPALIVE_S, LOST_AFTER_S, PING_TIMEOUT_S, PROBE_OFFSETS_S
+from shadowmesh.paths.probed_session import LOST_AFTER_S, PING_TIMEOUT_S, PROBE_OFFSETS_S
 from shadowmesh.paths.probes import MAX_PINGS, PathProber, ProbeDrop
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.transmit import Transmit
@@ -46,19 +47,19 @@ def test_a_reply_is_as_long_as_the_probe() -> None:
 def test_after_an_answer_the_next_probe_is_a_keepalive_away() -> None:
     prober = Probing()
     prober.answer_after(0.0)
-    prober.run_until(KEEPALIVE_S[0] - 0.1)
+    prober.run_until(SILENCES_S[0] - SPREAD_S - 0.1)
     assert prober.sent() == []
-    prober.run_until(KEEPALIVE_S[1] + 0.1)
+    prober.run_until(SILENCES_S[0] + SPREAD_S + 0.1)
     assert len(prober.sent()) >= 1
 
 
-def test_a_peer_that_never_answers_is_lost_after_three_rounds() -> None:
+def test_a_peer_that_never_answers_is_silent_and_then_lost() -> None:
     prober = Probing()
     prober.run_until(LOST_AFTER_S - 0.01)
     assert len(prober.sent()) == len(PROBE_OFFSETS_S)
-    assert prober.events == []
+    assert prober.events == [PathSilent(B)]
     prober.run_until(LOST_AFTER_S + 0.01)
-    assert prober.events == [PathLost(B, AT_B)]
+    assert prober.events == [PathSilent(B), PathLost(B, AT_B)]
     assert prober.a.next_timeout() is None
     assert prober.a.status(B) is None
 
@@ -135,7 +136,7 @@ def test_who_has_no_session_can_not_be_pinged() -> None:
 
 def test_a_silent_path_makes_the_alternates_be_tried_and_the_first_that_answers_is_taken() -> None:
     prober = Probing()
-    prober.a.set_alternates(B, [ELSEWHERE])
+    prober.a.set_alternates(B, [ELSEWHERE], 0.0)
     prober.run_until(1.0)
     probes = [probe for probe in prober.sent() if probe.destination == ELSEWHERE]
     assert probes
