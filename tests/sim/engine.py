@@ -12,7 +12,7 @@ from shadowmesh.mesh.outputs import InstallPeer, RemovePeer, SetPath
 from shadowmesh.wire.endpoint import Endpoint
 
 _HEADER = b"\x04\0\0\0"  # WireGuard's transport data
-_REQUEST, _ECHO = b"?", b"!"
+_REQUEST, _ECHO, _ONE_WAY = b"?", b"!", b"."
 _KEY_BYTES, _TAG_BYTES = 32, 16
 
 
@@ -76,10 +76,14 @@ class SimEngine:
             return False
         return mine.initiate or theirs.initiate
 
-    def send_packet(self, peer: bytes) -> None:
+    def send_packet(self, peer: bytes, *, answered: bool = True) -> None:
         """One that the peer's engine answers, as a host does with ICMP echo. Nothing without the peer."""
         if peer in self.peers:
-            self._send_data(peer, _REQUEST)
+            self._send_data(peer, _REQUEST if answered else _ONE_WAY)
+
+    def arrived(self, peer: bytes) -> int:
+        """Packets of the peer, with and without answer, and answers, since it was installed."""
+        return len(self.flows[peer].received) if peer in self.flows else 0
 
     def echoes(self, peer: bytes) -> int:
         """How many packets to the peer were answered since it was installed."""
@@ -94,20 +98,21 @@ class SimEngine:
             self.drops["not authentic"] += 1
             return None
         flow = self.flows[sender]
-        if body in flow.received:
+        if data in flow.received:
             self.drops["replayed"] += 1
             return None
-        flow.received.add(body)
+        flow.received.add(data)
+        self.count(sender, rx_bytes=len(data), tx_bytes=0)
+        flow.echoes += body.endswith(_ECHO)
         if body.endswith(_REQUEST):
             self._send_data(sender, _ECHO)
-        else:
-            flow.echoes += 1
         return sender if self.paths[sender] != source else None
 
     def _send_data(self, peer: bytes, kind: bytes) -> None:
         flow = self.flows[peer]
         flow.sent += 1
         body = _HEADER + self.public_key + flow.sent.to_bytes(8, "big") + kind
+        self.count(peer, rx_bytes=0, tx_bytes=len(body) + _TAG_BYTES)
         self._send(body + self._tag(self.peers[peer], body), self.paths[peer], self.ports[peer])
 
     @staticmethod

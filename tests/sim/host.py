@@ -68,6 +68,7 @@ class Host:
         self.addresses = tuple(addresses)
         self.site = site
         self.plugged = True
+        self.asleep = False
         self.config = config
         self.disk = SavedState()
         self.wall_offset_s = 0.0
@@ -169,6 +170,18 @@ class Host:
         self._attach()
         self.feed(lambda mesh, now: mesh.local_endpoints_changed(self.endpoints, now))
 
+    def sleep(self) -> None:
+        """The machine is suspended: it hears and does nothing. Its connection to the backbone breaks before it wakes."""
+        self._detach()
+        self.asleep, self.deadline = True, None
+        self.break_signalling()
+
+    def wake(self, slept_s: float) -> None:
+        self.asleep = False
+        self._attach()
+        self.handle_timeout()
+        self.feed(lambda mesh, now: mesh.woke(slept_s, now))
+
     def break_signalling(self) -> None:
         """The WebSocket to the backbone breaks."""
         if self._backbone is not None and self._client is not None:
@@ -225,7 +238,7 @@ class Host:
         return [output.reason for output in self.outputs if isinstance(output, ConnectFailed)]
 
     def feed(self, act: Callable[[Mesh, float], None]) -> None:
-        if self.mesh is not None:
+        if self.mesh is not None and not self.asleep:
             act(self.mesh, self._timeline.now)
             self.drain()
 

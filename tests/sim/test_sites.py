@@ -134,7 +134,7 @@ def test_a_host_that_is_unplugged_is_missed_and_found_when_it_is_plugged_again()
     world = World()
     alice, bob = connected(world, *(world.host(name, nat=EIM) for name in ("alice", "bob")))
     bob.unplug()
-    world.run_until(lambda: not alice.is_connected(bob), limit_s=31)
+    world.run_until(lambda: not alice.is_connected(bob), limit_s=38)
     assert not world.data_flows(alice, bob, limit_s=1)
     world.run_for(20)
     bob.plug()
@@ -147,7 +147,7 @@ def test_a_site_whose_uplink_fails_for_a_minute_is_back_soon_after() -> None:
     home = world.site(EIM)
     alice, bob = connected(world, world.host("alice", site=home), world.host("bob"))
     home.link.up = False
-    world.run_until(lambda: not alice.is_connected(bob) and not bob.is_connected(alice), limit_s=31)
+    world.run_until(lambda: not alice.is_connected(bob) and not bob.is_connected(alice), limit_s=38)
     world.run_for(60)
     home.link.up = True
     world.run_until(lambda: alice.is_connected(bob) and bob.is_connected(alice), limit_s=120)

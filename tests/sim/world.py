@@ -114,11 +114,10 @@ class World:
         return site
 
     def move(self, host: Host, site: Site | None = None) -> None:
-        """To another site, or to the internet itself; the connection to the backbone breaks."""
+        """To another site, or to the internet itself; the host notices, and connects to the backbone anew."""
         ipv6 = len(host.addresses) > 1
         site = site or self.network.internet
         host.move(*self._plan.host(site, ipv6=ipv6), site=site)
-        host.break_signalling()
 
     def pair(self, capabilities: int = 0, *, nats: tuple[Nat | None, Nat | None] = (None, None)) -> tuple[Host, Host]:
         """Two hosts that trust each other, not started yet."""

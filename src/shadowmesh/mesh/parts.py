@@ -155,6 +155,8 @@ class Parts:
         due = self.search.due(self.tunnels.is_silent, now) if self.link.updates_open else []
         for peer in due:
             self.connector.call(peer, now)
+            if self.tunnels.is_silent(peer):
+                self.presence.doubt(now)
         return bool(due)
 
     def network_changed(self, now: float) -> None:
@@ -207,6 +209,7 @@ class Parts:
         match output:
             case TunnelSilent(peer=peer):
                 self.search.path_silent(peer, now)
+                self.presence.doubt(now)
             case TunnelLost(peer=peer, path=path):
                 self._disconnected(peer, f"no answer from {path}", now)
             case TunnelMoved(peer=peer, path=path):
@@ -246,7 +249,8 @@ class Parts:
         match output:
             case EndpointsChanged():
                 self.connector.own_addresses_changed(self.presence.addresses, now)
-                self.search.addresses_changed(now)
+                if self.presence.reflexive:
+                    self.search.addresses_changed(now)
                 self._send_hints()
             case RecordRenewed():
                 self.save(now)

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from shadowmesh.identity.names import PeerID
 from shadowmesh.mesh.calls import MIN_INTERVAL_S
 
+ASK_FIRST_S = 0.25  # STUN servers are asked meanwhile: a call without our address of now would be in vain
+SETTLE_S = 0.05  # after the first answer: only with a second one is it known what the NAT does
 REPEAT_S = 2.5  # while the path is silent: a call that was lost, or came before our new addresses were known
 NEWS_S = 10.0  # after a change of network: STUN has answered by then, or will not
 
@@ -34,21 +36,22 @@ class PathSearch:
         self._searches: dict[PeerID, _Search] = {}
 
     def path_silent(self, peer: PeerID, now: float) -> None:
-        self._search(peer).call_at(now)
+        self._search(peer).call_at(now + ASK_FIRST_S)
 
     def network_changed(self, peers: Iterable[PeerID], now: float) -> None:
         for peer in peers:
             search = self._search(peer)
             search.news_until = now + NEWS_S
-            search.call_at(now)
+            search.call_at(now + ASK_FIRST_S)
 
     def addresses_changed(self, now: float) -> None:
         for search in self._searches.values():
-            search.call_at(now)
+            search.call_at(now + SETTLE_S)
 
     def link_opened(self, now: float) -> None:
         """Calls are passed on again: what was called before may have gone nowhere."""
-        self.addresses_changed(now)
+        for search in self._searches.values():
+            search.call_at(now + ASK_FIRST_S)
 
     def stop(self, peer: PeerID) -> None:
         """It has no session any more."""

@@ -19,6 +19,9 @@ from shadowmesh.wire.entropy import Entropy
 from shadowmesh.wire.transmit import Transmit
 
 
+DOUBT_INTERVAL_S = 2.0  # between questions to all STUN servers while a path is silent
+
+
 @dataclass(frozen=True, slots=True)
 class EndpointsChanged:
     """`OwnPresence.addresses` and `.hints` are others than before."""
@@ -101,6 +104,11 @@ class OwnPresence:
     def set_connecting(self, connecting: bool, now: float) -> None:
         """While a peer is being called it must find our NAT mapping open."""
         self._nat.keep_fresh(self._public or connecting, now)
+        self._advance(now)
+
+    def doubt(self, now: float) -> None:
+        """A path is silent: our NAT may have given us another mapping."""
+        self._nat.refresh(now, max_age_s=DOUBT_INTERVAL_S)
         self._advance(now)
 
     def set_mapped(self, endpoint: Endpoint | None, now: float) -> None:

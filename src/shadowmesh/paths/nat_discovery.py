@@ -97,8 +97,8 @@ class NatDiscovery:
         self._own = frozenset(addresses)
         self._advance(now)
 
-    def refresh(self, now: float) -> None:
-        self._reflexive.refresh(now)
+    def refresh(self, now: float, *, max_age_s: float) -> None:
+        self._reflexive.refresh(now, max_age_s=max_age_s)
         self._advance(now)
 
     def keep_fresh(self, needed: bool, now: float) -> None:

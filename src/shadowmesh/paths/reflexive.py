@@ -78,9 +78,9 @@ class ReflexiveDiscovery:
         self._report(before)
         self._ask(now)
 
-    def refresh(self, now: float) -> None:
-        """Asks unless the answers are younger than 25 s."""
-        if self._asked_at is None or now >= self._asked_at + REFRESH_S:
+    def refresh(self, now: float, *, max_age_s: float = REFRESH_S) -> None:
+        """Asks unless the last questions are younger."""
+        if self._asked_at is None or now >= self._asked_at + max_age_s:
             self._ask(now)
 
     def keep_fresh(self, needed: bool, now: float) -> None:
@@ -108,6 +108,8 @@ class ReflexiveDiscovery:
             return
         del self._queries[source]
         before = self.endpoints
+        if self._answers.get(source, message.mapped) != message.mapped:
+            self._answers.clear()  # the mapping is another: what the other servers have seen is of before
         self._answers[source] = message.mapped
         self._report(before)
         self._advance(now)

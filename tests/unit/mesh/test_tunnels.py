@@ -8,7 +8,7 @@ from tests.unit.mesh.records import record_of
 
 from shadowmesh.identity.names import PeerID
 from shadowmesh.mesh.outputs import InstallPeer, Ponged, RemovePeer
-from shadowmesh.mesh.tunnels import KeyInUse, SessionOld, TunnelLost, TunnelOutput, Tunnels
+from shadowmesh.mesh.tunnels import KeyInUse, SessionOld, TunnelLost, TunnelOutput, Tunnels, TunnelSilent
 from shadowmesh.paths.probed_session import LOST_AFTER_S
 from shadowmesh.session.cipher import Cipher
 from shadowmesh.session.events import PeerAuthenticated, Role, SessionEstablished
@@ -140,7 +140,7 @@ def test_all_tunnels_are_removed_at_the_end() -> None:
 def test_a_silent_peer_is_removed_and_told() -> None:
     tunnels = installed()
     outputs = run(tunnels, LOST_AFTER_S + 1)
-    assert outputs == [RemovePeer(SESSION.wireguard_key), TunnelLost(BOB, WHERE)]
+    assert outputs == [TunnelSilent(BOB), RemovePeer(SESSION.wireguard_key), TunnelLost(BOB, WHERE)]
 
 
 def test_a_wireguard_handshake_is_a_sign_of_life() -> None:
@@ -225,7 +225,7 @@ def test_traffic_that_is_not_answered_is_followed_by_a_probe_and_then_by_a_call_
     tunnels.traffic(SESSION.wireguard_key, 0, 200, 2.5)
     assert isinstance(probe := tunnels.poll(), Transmit)
     assert probe.destination == WHERE
-    assert run(tunnels, 3.0) == [SessionOld(BOB, WHERE, forgotten=True)]
+    assert run(tunnels, 3.0) == [TunnelSilent(BOB), SessionOld(BOB, WHERE, forgotten=True)]
     assert BOB in tunnels
 
 

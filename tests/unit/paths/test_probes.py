@@ -66,11 +66,11 @@ def test_a_peer_that_never_answers_is_silent_and_then_lost() -> None:
 
 def test_one_answer_in_a_round_is_enough() -> None:
     prober = Probing()
-    prober.run_until(2.45)
+    prober.run_until(PROBE_OFFSETS_S[-1] + 0.05)
     *_, last = prober.sent()
     prober.deliver_to_b(last)
     prober.run_until(LOST_AFTER_S + 1)
-    assert prober.events == []
+    assert prober.events == [PathSilent(B)]
 
 
 def test_a_probe_of_the_peer_shows_that_it_lives() -> None:
@@ -79,7 +79,7 @@ def test_a_probe_of_the_peer_shows_that_it_lives() -> None:
     prober.b.start(A, KEY, AT_A, 2.5)
     prober.deliver_from_b()
     prober.run_until(LOST_AFTER_S + 1)
-    assert prober.events == []
+    assert prober.events == [PathSilent(B)]
 
 
 def test_something_else_that_proves_life_ends_the_round() -> None:
@@ -87,7 +87,7 @@ def test_something_else_that_proves_life_ends_the_round() -> None:
     prober.run_until(2.5)
     prober.a.heard(B, 2.5)
     prober.run_until(LOST_AFTER_S + 1)
-    assert prober.events == []
+    assert prober.events == [PathSilent(B)]
 
 
 def test_a_round_that_was_slept_through_goes_on_instead_of_losing_the_peer() -> None:
@@ -145,7 +145,40 @@ def test_a_silent_path_makes_the_alternates_be_tried_and_the_first_that_answers_
     assert isinstance(reply, Transmit)
     prober.a.receive_datagram(reply.payload, ELSEWHERE, 1.02)
     prober.collect()
-    assert prober.events == [PathMoved(B, ELSEWHERE)]
+    assert prober.events == [PathSilent(B), PathMoved(B, ELSEWHERE)]
+
+
+def test_a_reason_to_ask_makes_a_path_silent_after_one_probe() -> None:
+    prober = Probing()
+    prober.answer_after(0.0)
+    prober.a.probe(B, 5.0)
+    prober.run_until(5.45)
+    assert prober.events == []
+    prober.run_until(5.55)
+    assert prober.events == [PathSilent(B)]
+
+
+def test_a_path_that_was_punched_is_taken_while_the_present_one_is_silent() -> None:
+    prober = Probing()
+    prober.run_until(1.05)
+    prober.sent()
+    prober.a.path_found(B, ELSEWHERE, prober.now)
+    (probe,) = prober.sent()
+    assert probe.destination == ELSEWHERE
+    prober.b.receive_datagram(probe.payload, AT_A, prober.now)
+    (reply,) = prober.from_b()
+    prober.a.receive_datagram(reply.payload, ELSEWHERE, prober.now)
+    prober.collect()
+    assert prober.events == [PathSilent(B), PathMoved(B, ELSEWHERE)]
+
+
+def test_a_path_that_was_punched_beside_a_good_one_is_only_compared_with_it() -> None:
+    prober = Probing()
+    prober.answer_after(0.0)
+    prober.a.path_found(B, ELSEWHERE, 0.1)
+    assert prober.sent() == []
+    prober.run_until(0.5)
+    assert [probe.destination for probe in prober.sent()] == [AT_B, ELSEWHERE]
 
 
 def test_a_peer_that_probes_from_elsewhere_moves_the_path_only_when_it_answers_there() -> None:
