@@ -171,7 +171,7 @@ class Host:
         self.feed(lambda mesh, now: mesh.local_endpoints_changed(self.endpoints, now))
 
     def sleep(self) -> None:
-        """The machine is suspended: it hears and does nothing. Its connection to the backbone breaks before it wakes."""
+        """The machine is suspended: it hears and does nothing, and its connection to the backbone breaks."""
         self._detach()
         self.asleep, self.deadline = True, None
         self.break_signalling()

@@ -13,7 +13,14 @@ from shadowmesh.backbone_protocol.updates import Call, CallFailed, Refused, Serv
 from shadowmesh.identity.names import OVERLAY_NETWORK, PeerID
 from shadowmesh.mesh.backoff import Backoff
 from shadowmesh.mesh.calls import Calls, OwnAddresses
-from shadowmesh.mesh.connector_events import AttemptFailed, CandidatesLearnt, LinkView, PunchOver, PunchWanted, RecordNeeded
+from shadowmesh.mesh.connector_events import (
+    AttemptFailed,
+    CandidatesLearnt,
+    LinkView,
+    PunchOver,
+    PunchWanted,
+    RecordNeeded,
+)
 from shadowmesh.mesh.known_peers import KnownPeers
 from shadowmesh.mesh.outputs import SendUpdate
 from shadowmesh.mesh.peers import RECENTLY_WANTED_S, RETRY_DELAYS_S, Attempt, Peer

@@ -286,7 +286,7 @@ class Mesh:
         """The process did not run, by its own clock or by the world's."""
         self.network_changed(now)
         if slept_s >= LONG_SLEEP_S:
-            self._parts.tunnels.woke(now)
+            self._parts.tunnels.woke()
         self._parts.drain(now)
 
     def probe_paths(self, now: float) -> None:

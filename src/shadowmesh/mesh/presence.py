@@ -18,7 +18,6 @@ from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.entropy import Entropy
 from shadowmesh.wire.transmit import Transmit
 
-
 DOUBT_INTERVAL_S = 2.0  # between questions to all STUN servers while a path is silent
 
 

@@ -217,7 +217,7 @@ class Tunnels:
         self._prober.probe_all(now)
         self._drain_prober()
 
-    def woke(self, now: float) -> None:
+    def woke(self) -> None:
         """After a long sleep the peers have forgotten our sessions, or have other packet keys than we have."""
         for tunnel in self._tunnels.values():
             status = self._prober.status(tunnel.peer)

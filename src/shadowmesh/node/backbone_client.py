@@ -137,6 +137,10 @@ class BackboneClient:
             headers = self._bearer() | self._proof("GET", UPDATES_PATH, b"")
             return await UpdatesSocket.open(self._http, headers)
 
+    async def drop_connections(self) -> None:
+        """What is on its way fails; the log-in stays."""
+        await self._http.drop_connections()
+
     async def close(self) -> None:
         self._session = None
         await self._http.close()

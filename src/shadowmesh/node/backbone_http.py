@@ -51,13 +51,8 @@ class BackboneHttp:
         """`ca_file`: PEM, in place of the system's authorities; "" for those. Must run inside the event loop."""
         self._url = url.rstrip("/")
         self.authority = authority_of(url)
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, ssl=_tls(url, ca_file)),
-            timeout=aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            headers={"Accept-Encoding": "identity", "User-Agent": product},
-        )
+        self._tls = _tls(url, ca_file)
+        self._session = self._new_session()
 
     async def request(
         self, method: str, path: str, *, headers: dict[str, str] | None = None, body: bytes = b"", max_bytes: int
@@ -92,6 +87,20 @@ class BackboneHttp:
 
     async def close(self) -> None:
         await self._session.close()
+
+    async def drop_connections(self) -> None:
+        """The network has changed: none of them leads anywhere. The next request makes a new one."""
+        before, self._session = self._session, self._new_session()
+        await before.close()
+
+    def _new_session(self) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, ssl=self._tls),
+            timeout=aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            headers={"Accept-Encoding": "identity", "User-Agent": product},
+        )
 
 
 def authority_of(url: str) -> str:

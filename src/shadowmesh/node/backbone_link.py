@@ -55,6 +55,7 @@ class BackboneLink:
         self._client: BackboneClient | None = None
         self._server: tuple[str, Fingerprint] | None = None
         self._updates: UpdatesSocket | None = None
+        self._receiving: asyncio.Task[None] | None = None
 
     def obey(self, request: BackboneRequest) -> None:
         match request:
@@ -75,7 +76,8 @@ class BackboneLink:
             case PublishRecord(record):
                 self._start(self._ask(partial(self._publish, record)))
             case OpenUpdates():
-                self._start(self._receive_updates())
+                before, self._receiving = self._receiving, None
+                self._receiving = self._start(self._receive_updates(before))
 
     def leave(self) -> None:
         """Drops requests, connections and the token. Idempotent."""
@@ -85,10 +87,11 @@ class BackboneLink:
         if client is not None:
             self._group.create_task(client.close())
 
-    def _start(self, work: Coroutine[None, None, None]) -> None:
+    def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = self._group.create_task(work)
         self._tasks[task] = None
         task.add_done_callback(self._tasks.pop)
+        return task
 
     async def _ask(
         self, request: Callable[[], Awaitable[Step]], failed: Callable[[BackboneRefused], Step] | None = None
@@ -129,8 +132,11 @@ class BackboneLink:
         step = _look_up_failed(peer, BackboneRefused(None, reason))
         asyncio.get_running_loop().call_soon(self._feed, step)
 
-    async def _receive_updates(self) -> None:
+    async def _receive_updates(self, before: asyncio.Task[None] | None) -> None:
         try:
+            if before is not None and not before.done():
+                before.cancel()
+                await self._logged_in().drop_connections()
             socket = await self._logged_in().open_updates()
         except BackboneRefused as refused:
             self._feed(_updates_closed(refused.detail))

@@ -33,6 +33,12 @@ class ReachedGateway:
     interface: str
 
 
+def default_interfaces() -> frozenset[str]:
+    """All that a default route leads through."""
+    tables = ((_ROUTE, parse_route), (_IPV6_ROUTE, parse_ipv6_route))
+    return frozenset(route.interface for table, parse in tables for route in parse(_read(table)))
+
+
 def default_gateways() -> list[ReachedGateway]:
     """At most one of each family, that of the lowest metric; those without a usable address of ours are left out."""
     found = []
