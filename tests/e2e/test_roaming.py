@@ -1,0 +1,38 @@
+"""Real nodes whose networks change: an open TCP connection goes on, with every byte in its order.
+
+How long it stands still is measured by `python -m bench.roaming`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.e2e.roaming_lab import CHANGES, Change, couple, wait_recovered
+
+pytestmark = pytest.mark.privileged
+
+GENEROUS_S = 40.0
+SHORT = [change for change in CHANGES if "65" not in change.name]
+LONG = [change for change in CHANGES if "65" in change.name]
+
+
+@pytest.mark.parametrize("change", SHORT, ids=lambda change: change.name)
+def test_a_tcp_connection_survives_a_change_of_the_network(change: Change, tmp_path: Path) -> None:
+    survives(change, tmp_path)
+
+
+@pytest.mark.slow(reason="the node is stopped for a minute, longer than its peer waits for it")
+@pytest.mark.parametrize("change", LONG, ids=lambda change: change.name)
+def test_a_tcp_connection_survives_a_sleep_that_ends_the_session(change: Change, tmp_path: Path) -> None:
+    survives(change, tmp_path)
+
+
+def survives(change: Change, folder: Path) -> None:
+    with couple(folder) as pair:
+        wait_recovered(pair.stream, 0.0, GENEROUS_S)
+        began = change.act(pair)
+        for flow in (pair.packets, pair.stream):
+            wait_recovered(flow, began, GENEROUS_S)
+        assert not pair.stream.broken
+        assert pair.stream.count > 0
