@@ -160,7 +160,7 @@ def _peer(peer: schema.Peer) -> list[str]:
         peer.name or f"{peer.peer_id[:12]}…",
         peer.address,
         peer.state + (f" ({peer.reason})" if peer.reason else ""),
-        peer.path or "-",
+        f"{peer.path} ({peer.path_kind})" if peer.path and peer.path_kind else peer.path or "-",
         probe,
         byte_count(peer.rx_bytes),
         byte_count(peer.tx_bytes),

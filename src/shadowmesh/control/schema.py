@@ -23,6 +23,7 @@ MAX_PING_TIMEOUT_S = 60.0
 ModeName = Literal["private", "public"]
 LinkStateName = Literal["offline", "logging in", "online"]
 PeerStateName = Literal["idle", "looking up", "connecting", "connected", "unreachable"]
+PathKindName = Literal["LAN", "direct IPv6", "direct IPv4", "through NAT"]
 CipherName = Literal["chacha20poly1305", "aes256gcm"]
 SourceName = Literal["cache", "backbone", ""]
 PeerText = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
@@ -83,6 +84,7 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True):
     address: str  # in the overlay, IPv6
     state: PeerStateName
     path: str | None  # endpoint
+    path_kind: PathKindName | None
     rtt_s: float | None  # of the last probe that came back
     probe_age_s: float | None  # how long ago that was
     handshake_s: float | None  # how long the post-quantum exchange of this session took
@@ -90,7 +92,7 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True):
     rx_bytes: int
     tx_bytes: int
     handshake_age_s: float | None  # of the last WireGuard handshake
-    reason: str  # why it is not connected
+    reason: str  # why it is not connected, or does not answer just now
 
 
 class StatusDocument(Document, frozen=True, kw_only=True):

@@ -92,8 +92,9 @@ class Mesh:
         return self._parts.trust.all()
 
     def peers(self) -> list[PeerStatus]:
+        own = self._parts.presence.addresses
         return [
-            peer_status(peer, self._parts.connector.get(peer.fingerprint.peer_id), self._parts.tunnels)
+            peer_status(peer, self._parts.connector.get(peer.fingerprint.peer_id), self._parts.tunnels, own)
             for peer in self._parts.trust.all()
         ]
 
@@ -289,8 +290,12 @@ class Mesh:
             self._parts.tunnels.woke()
         self._parts.drain(now)
 
+    def unprobed_since(self, at: float) -> bool:
+        """Whether any connected peer has answered no probe since then."""
+        return self._parts.tunnels.unprobed_since(at)
+
     def probe_paths(self, now: float) -> None:
-        """Of all connected peers: `PeerStatus.probed_at` tells when each has answered."""
+        """Of all connected peers."""
         self._parts.tunnels.probe_all(now)
         self._parts.drain(now)
 

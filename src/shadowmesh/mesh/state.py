@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from shadowmesh.identity.names import Fingerprint, PeerID
+from shadowmesh.paths.path_kind import PathKind
 from shadowmesh.records.cache_entry import CacheEntry
 from shadowmesh.records.peer_record import Mode, SignedRecord
 from shadowmesh.session.cipher import Cipher
@@ -73,7 +74,8 @@ class PeerStatus:
     handshake_s: float | None  # how long the post-quantum exchange of the present session took
     cipher: Cipher | None  # of the packets
     wireguard_key: bytes | None  # set while connected
-    reason: str  # why it is not connected, for a person
+    reason: str  # why it is not connected, or does not answer just now, for a person
+    path_kind: PathKind | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
+from shadowmesh.mesh.calls import OwnAddresses
 from shadowmesh.mesh.peers import Peer
 from shadowmesh.mesh.state import PeerState, PeerStatus, TrustedPeer
 from shadowmesh.mesh.tunnels import Tunnels
+from shadowmesh.paths.candidates import CandidateKind
+from shadowmesh.paths.path_kind import PathKind, path_kind
 from shadowmesh.paths.probes import ProbeStatus
 from shadowmesh.session.events import DropReason
+from shadowmesh.wire.endpoint import Endpoint
 
 
-def peer_status(trusted: TrustedPeer, peer: Peer | None, tunnels: Tunnels) -> PeerStatus:
+def peer_status(trusted: TrustedPeer, peer: Peer | None, tunnels: Tunnels, own: OwnAddresses) -> PeerStatus:
     peer_id = trusted.fingerprint.peer_id
     path = tunnels.status(peer_id)
     return PeerStatus(
@@ -27,7 +31,13 @@ def peer_status(trusted: TrustedPeer, peer: Peer | None, tunnels: Tunnels) -> Pe
         cipher=None if path is None else tunnels.cipher(peer_id),
         wireguard_key=tunnels.wireguard_key(peer_id),
         reason=_reason(peer, path),
+        path_kind=None if path is None else _kind(peer, path.path, own),
     )
+
+
+def _kind(peer: Peer | None, path: Endpoint, own: OwnAddresses) -> PathKind:
+    hosts = [candidate.endpoint for candidate in own.candidates if candidate.kind is CandidateKind.HOST]
+    return path_kind(path, hosts, own.nat.mapping, () if peer is None else peer.call_candidates)
 
 
 def _reason(peer: Peer | None, path: ProbeStatus | None) -> str:

@@ -238,6 +238,10 @@ class Tunnels:
         status = self._prober.status(peer)
         return status is not None and status.silent
 
+    def unprobed_since(self, at: float) -> bool:
+        statuses = (self._prober.status(peer) for peer in self._tunnels)
+        return any(status is not None and (status.probed_at or 0.0) < at for status in statuses)
+
     def probe_all(self, now: float) -> None:
         for peer in self._tunnels:
             self._prober.probe(peer, now)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import itertools
 import os
 from collections.abc import Callable
@@ -21,6 +23,8 @@ from shadowmesh.wire.errors import DecodeError
 
 LOOK_UP_TIMEOUT_S = 20.0
 """More than the backbone client gives a request."""
+PROBE_WAIT_S = 0.6
+"""A round trip between any two places of the world, and the half second after which a path counts as silent."""
 
 
 class Commands:
@@ -48,7 +52,9 @@ class Commands:
         self._sequences = itertools.count(1)
 
     async def status(self, _: None) -> schema.StatusDocument:
-        daemon, now = self._daemon, self._daemon.now()
+        daemon = self._daemon
+        await self._probe_paths()
+        now = daemon.now()
         counters = daemon.engine.counters()
         traffic = {
             peer.public_key: reports.Traffic(peer.rx_bytes, peer.tx_bytes, peer.handshake_age_s)
@@ -126,6 +132,15 @@ class Commands:
     async def stop(self, _: None) -> schema.StoppingDocument:
         self._stop()
         return schema.StoppingDocument(pid=os.getpid())
+
+    async def _probe_paths(self) -> None:
+        """What is shown as connected has just answered, or is shown with an older probe and the reason."""
+        began = self._daemon.now()
+        self._daemon.feed(lambda mesh, now: mesh.probe_paths(now))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PROBE_WAIT_S):
+                while self._daemon.mesh.unprobed_since(began):
+                    await self._daemon.input_handled()
 
     def _connected(self, peer: PeerID) -> bool:
         return any(status.peer == peer and status.state is PeerState.CONNECTED for status in self._daemon.mesh.peers())

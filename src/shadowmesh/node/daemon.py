@@ -57,6 +57,7 @@ class Daemon:
         self.link_changed_at = self._loop.time()
         self._unsaved: HomeUnusable | None = None
         self._stopped = False
+        self._handled = asyncio.Event()
         self._advance()
 
     def now(self) -> float:
@@ -84,6 +85,11 @@ class Daemon:
             _log.exception("internal error: an input was not handled")
         self._advance()
 
+    async def input_handled(self) -> None:
+        """Returns after the next input of the mesh, whatever it is."""
+        self._handled.clear()
+        await self._handled.wait()
+
     def stop(self) -> None:
         """Removes peers, saves, leaves the backbone and stops the engine: milliseconds. Idempotent."""
         self.feed(lambda mesh, now: mesh.stop(now))
@@ -102,6 +108,7 @@ class Daemon:
         if state is not self._link_state:
             self._link_state, self.link_changed_at = state, self.now()
         self._timer.arm(self.mesh.next_timeout())
+        self._handled.set()
 
     def _obey(self, output: Output) -> None:
         if isinstance(output, EngineOrder):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from shadowmesh.control import schema
 from shadowmesh.identity.names import Fingerprint
 from shadowmesh.mesh.state import LinkState, LinkStatus, PeerStatus, TrustedPeer
+from shadowmesh.paths.path_kind import PathKind
 from shadowmesh.records.peer_record import Capability, Mode, SignedRecord
 from shadowmesh.records.region import Region
 from shadowmesh.session.cipher import Cipher
@@ -63,6 +64,7 @@ def peer(status: PeerStatus, traffic: Mapping[bytes, Traffic], now: float) -> sc
         address=str(status.peer.overlay_address),
         state=status.state.value,
         path=None if status.path is None else str(status.path),
+        path_kind=None if status.path_kind is None else _PATH_KINDS[status.path_kind],
         rtt_s=status.rtt_s,
         probe_age_s=None if status.probed_at is None else max(0.0, now - status.probed_at),
         handshake_s=status.handshake_s,
@@ -97,6 +99,13 @@ def mode(value: Mode) -> schema.ModeName:
 _CIPHERS: dict[Cipher, schema.CipherName] = {
     Cipher.CHACHA20_POLY1305: "chacha20poly1305",
     Cipher.AES_256_GCM: "aes256gcm",
+}
+
+_PATH_KINDS: dict[PathKind, schema.PathKindName] = {
+    PathKind.LAN: "LAN",
+    PathKind.DIRECT_IPV6: "direct IPv6",
+    PathKind.DIRECT_IPV4: "direct IPv4",
+    PathKind.THROUGH_NAT: "through NAT",
 }
 
 _LINK_STATES: dict[LinkState, schema.LinkStateName] = {

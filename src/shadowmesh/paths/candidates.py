@@ -69,7 +69,7 @@ def order_candidates(known: KnownEndpoints, own: Sequence[Endpoint], overlay: IP
     """
     last = [] if known.last is None else [known.last]
     rest = [*known.call, *known.hints, *known.record]
-    near = [endpoint for endpoint in rest if _same_subnet(endpoint, own)]
+    near = [endpoint for endpoint in rest if is_near(endpoint, own)]
     distinct = dict.fromkeys([*last, *near, *rest])
     usable = [endpoint for endpoint in distinct if is_usable(endpoint, own, overlay)]
     return tuple(usable[:MAX_CANDIDATES])
@@ -91,7 +91,8 @@ def is_usable(endpoint: Endpoint, own: Iterable[Endpoint], overlay: IPv6Network)
     return endpoint not in own
 
 
-def _same_subnet(endpoint: Endpoint, own: Sequence[Endpoint]) -> bool:
+def is_near(endpoint: Endpoint, own: Sequence[Endpoint]) -> bool:
+    """Whether it seems to be in one of our own subnets."""
     return any(_prefix(endpoint) == _prefix(mine) for mine in own)
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from ipaddress import IPv4Network, ip_address
@@ -47,6 +48,23 @@ def test_after_a_rebind_a_socket_has_a_new_outside_port(world: Place, kind: NatK
     found = world.observe(site.hosts[0])
     assert found is not None
     assert (found.mapping, found.filtering) == (kind.behaviour.mapping, kind.behaviour.filtering)
+
+
+@pytest.mark.parametrize("change", ["rebind", "roam"])
+def test_a_flow_that_never_pauses_gets_a_new_mapping_too(world: Place, change: str) -> None:
+    site = world.internet.site(f"busy-{change}", NatKind.PORT_RESTRICTED_STRICT)
+    watcher = world.watchers[0]
+    with bound(watcher.socket, str(watcher.ipv4)) as outside, flow(site.hosts[0], endpoint(outside)):
+        before = receive(outside, b"flow", ARRIVES_S)
+        if change == "rebind":
+            site.router.rebind()
+        else:
+            site.roam()
+        deadline = time.monotonic() + ARRIVES_S
+        while (source := receive(outside, b"flow", ARRIVES_S)) == before:
+            assert time.monotonic() < deadline
+        assert before is not None
+        assert source is not None
 
 
 def test_a_flush_closes_the_way_in_until_the_host_sends_again(world: Place) -> None:
@@ -271,6 +289,25 @@ def talk(world: Place, host: Host, *, ipv6: bool = False, port: int = 0, watcher
         bound(outside.socket, str(outside.ipv6 if ipv6 else outside.ipv4)) as far,
     ):
         yield Talk(near, far)
+
+
+@contextlib.contextmanager
+def flow(host: Host, destination: Endpoint) -> Iterator[None]:
+    """A datagram each few milliseconds from one socket."""
+    stop = threading.Event()
+
+    def send() -> None:
+        with bound(host.socket, str(host.ipv4)) as inside:
+            while not stop.wait(0.002):
+                inside.sendto(b"flow", destination)
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 def sources_seen(world: Place, host: Host, port: int) -> list[Endpoint]:

@@ -1,6 +1,7 @@
 from tests.sim.chance import SeededEntropy
 
 from shadowmesh.identity.names import Fingerprint, PeerID
+from shadowmesh.mesh.calls import OwnAddresses
 from shadowmesh.mesh.state import PeerState, TrustedPeer
 from shadowmesh.mesh.status import merge_drops, peer_status
 from shadowmesh.mesh.tunnels import Tunnels
@@ -10,7 +11,7 @@ from shadowmesh.session.events import DropReason
 def test_a_peer_without_a_tunnel_has_no_path() -> None:
     trusted = TrustedPeer(Fingerprint(bytes(32)), "bob")
     tunnels = Tunnels(PeerID(bytes(20)), bytes(32), entropy=SeededEntropy(1))
-    status = peer_status(trusted, None, tunnels)
+    status = peer_status(trusted, None, tunnels, OwnAddresses())
     assert (status.name, status.state) == ("bob", PeerState.IDLE)
     assert (status.path, status.rtt_s, status.handshake_s, status.wireguard_key) == (None, None, None, None)
 

@@ -3,6 +3,7 @@ from tests.unit.identity.people import ALICE
 from shadowmesh.mesh.state import LinkState, LinkStatus, PeerState, PeerStatus, TrustedPeer
 from shadowmesh.node import reports
 from shadowmesh.node.reports import Traffic
+from shadowmesh.paths.path_kind import PathKind
 from shadowmesh.records.peer_record import Capability, Mode, PeerRecord
 from shadowmesh.records.region import Region
 from shadowmesh.session.cipher import Cipher
@@ -31,11 +32,12 @@ def test_a_connected_peer_has_its_probes_age_and_its_traffic() -> None:
         Cipher.AES_256_GCM,
         bytes(range(32)),
         "",
+        PathKind.THROUGH_NAT,
     )
     peer = reports.peer(status, {bytes(range(32)): Traffic(10, 20, 3.5)}, now=100.0)
     assert (peer.state, peer.path, peer.rtt_s, peer.probe_age_s) == ("connected", "192.0.2.1:41641", 0.02, 5.0)
     assert (peer.rx_bytes, peer.tx_bytes, peer.handshake_age_s) == (10, 20, 3.5)
-    assert (peer.handshake_s, peer.cipher) == (0.009, "aes256gcm")
+    assert (peer.handshake_s, peer.cipher, peer.path_kind) == (0.009, "aes256gcm", "through NAT")
 
 
 def test_an_idle_peer_has_neither() -> None:

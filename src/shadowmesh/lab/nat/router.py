@@ -1,5 +1,7 @@
 """The router of a site: a host that forwards and translates, and can forget."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from shadowmesh.lab.errors import LabError
@@ -44,10 +46,20 @@ class Router:
         kind = self.policy.kind
         if kind is None or not kind.translates or kind is NatKind.UDP_BLOCKED:
             raise LabError(f"{self.host.name} has no mappings of UDP to change")
-        if kind.behaviour.mapping is Dependence.ENDPOINT_INDEPENDENT:
-            self.policy = replace(self.policy, random_ports=True)
-            self.apply()
-        self.flush()
+        with self.paused():
+            if kind.behaviour.mapping is Dependence.ENDPOINT_INDEPENDENT:
+                self.policy = replace(self.policy, random_ports=True)
+                self.apply()
+            self.flush()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Nothing passes meanwhile: a packet between new rules and forgotten flows would record its old mapping."""
+        self.host.run(["nft", "-f", "-"], stdin=_PAUSE)
+        try:
+            yield
+        finally:
+            self.host.run(["nft", "delete", "table", "inet", "pause"])
 
 
 def forward(host: Host) -> None:
@@ -56,6 +68,13 @@ def forward(host: Host) -> None:
         host.namespace.sysctl(setting, value)
 
 
+_PAUSE = """
+table inet pause {
+    chain prerouting {
+        type filter hook prerouting priority -400; policy drop;
+    }
+}
+"""
 _FORWARDING = (
     ("ipv4/ip_forward", "1"),
     ("ipv6/conf/all/forwarding", "1"),

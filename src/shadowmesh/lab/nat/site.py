@@ -98,10 +98,11 @@ class Site:
         kind = self.router.policy.kind
         if kind is None or not kind.translates:
             raise LabError(f"{self.router.host.name}: the hosts' addresses are their own; attach them elsewhere")
-        self._uplink.renumber(self.router.host)
-        self.router.apply()
-        self.router.flush()
-        self._announce()
+        with self.router.paused():
+            self._uplink.renumber(self.router.host)
+            self.router.apply()
+            self.router.flush()
+            self._announce()
 
     def _announce(self) -> None:
         kind = self.router.policy.kind
