@@ -10,6 +10,7 @@ import msgspec
 from shadowmesh.control import schema
 
 _MIN_TABLE_GAP = 2
+_PATH_KINDS = {"LAN": "LAN", "direct IPv6": "direct", "direct IPv4": "direct", "through NAT": "NAT"}
 _CIPHERS = {"chacha20poly1305": "ChaCha20", "aes256gcm": "AES-256"}
 
 
@@ -160,7 +161,7 @@ def _peer(peer: schema.Peer) -> list[str]:
         peer.name or f"{peer.peer_id[:12]}…",
         peer.address,
         peer.state + (f" ({peer.reason})" if peer.reason else ""),
-        f"{peer.path} ({peer.path_kind})" if peer.path and peer.path_kind else peer.path or "-",
+        "-" if peer.path is None else f"{peer.path} {_PATH_KINDS.get(peer.path_kind or '', '')}".rstrip(),
         probe,
         byte_count(peer.rx_bytes),
         byte_count(peer.tx_bytes),

@@ -66,8 +66,7 @@ class PathSearch:
             if not is_silent(peer) and now >= search.news_until:
                 del self._searches[peer]
                 continue
-            if is_silent(peer) or search.due_at < search.news_until:
-                called.append(peer)
+            called.append(peer)
             search.called_at = now
             search.due_at = now + REPEAT_S if is_silent(peer) else max(now + MIN_INTERVAL_S, search.news_until)
         return called

@@ -186,7 +186,7 @@ class PathProber:
             self._drop(ProbeDrop.REPLAYED)
             return
         if source == session.path:
-            session.keepalive.is_asked(now)
+            session.keepalive.passed(now)
         reply = ProbeDatagram(probe.tag, probe.txid, probe.sent_at_us, observed=source)
         self._out.append(Transmit(reply.encode(session.keys), source))
         if (
@@ -232,7 +232,7 @@ class PathProber:
     def _move(self, session: ProbedSession, path: Endpoint, now: float) -> None:
         session.path = path
         session.choice.moved(now)
-        session.keepalive.restart(now)
+        session.keepalive.moved(now)
         self._out.append(PathMoved(session.peer, path))
 
     def _fail_pings(self, session: ProbedSession, now: float) -> None:

@@ -23,7 +23,7 @@ PEER = schema.Peer(
     name="bob",
     address="fd00::b",
     state="connected",
-    path="192.0.2.7:416",
+    path="10.0.0.7",
     path_kind="through NAT",
     rtt_s=0.0123,
     probe_age_s=4.2,
@@ -66,9 +66,9 @@ def test_status_tells_all_at_a_glance() -> None:
         seen as       198.51.100.7:41641
         dropped       2 node: replayed
 
-        PEER           ADDRESS  STATE               PATH                         PROBE             RECEIVED  SENT   HANDSHAKE  CIPHER
-        bob            fd00::b  connected           192.0.2.7:416 (through NAT)  12.3 ms, 4 s ago  1.2 MB    999 B  31 s ago   AES-256
-        sm1carolcaro…  fd00::c  unreachable (lost)  -                            -                 0 B       0 B    -          -
+        PEER           ADDRESS  STATE               PATH          PROBE             RECEIVED  SENT   HANDSHAKE  CIPHER
+        bob            fd00::b  connected           10.0.0.7 NAT  12.3 ms, 4 s ago  1.2 MB    999 B  31 s ago   AES-256
+        sm1carolcaro…  fd00::c  unreachable (lost)  -             -                 0 B       0 B    -          -
     """)
 
 
