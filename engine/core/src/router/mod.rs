@@ -402,7 +402,7 @@ impl Router {
         let at = at + HEADER_BYTES;
         let packet = arena.get(at..at + length).ok_or(DropReason::MalformedPacket)?;
         let ip = IpHeader::parse(packet).ok_or(DropReason::MalformedPacket)?;
-        if self.peers.route(ip.source) != Some(slot) {
+        if !self.peers.may_send_as(slot, ip.source) {
             return Err(DropReason::SourceNotAllowed);
         }
         if !self.own.contains(&ip.destination) {
