@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +19,7 @@ from shadowmesh.paths.nat_behaviour import (
 )
 from shadowmesh.wire.errors import DecodeError
 
+VECTORS = json.loads(Path("docs/spec/vectors/punching.json").read_text())
 HARD = (Mapping.ADDRESS_DEPENDENT, Mapping.ADDRESS_AND_PORT_DEPENDENT)
 PORTS = st.integers(1, 65535)
 RANGES = st.tuples(PORTS, PORTS).map(sorted).map(lambda ends: PortRange(*ends))
@@ -77,6 +82,27 @@ def test_hard_is_a_mapping_that_depends_on_the_destination(mapping: Mapping) -> 
     assert NatBehaviour(mapping).is_hard is (mapping in HARD)
     assert NatBehaviour(mapping, step=-2).is_predictable is (mapping in HARD)
     assert not NatBehaviour(mapping).is_predictable
+
+
+@pytest.mark.parametrize("vector", VECTORS["nat_behaviours"], ids=lambda vector: vector["name"])
+def test_good_vectors(vector: dict[str, Any]) -> None:
+    data = bytes.fromhex(vector["nat"])
+    block = None if vector["block"] is None else PortRange(*vector["block"])
+    behaviour = NatBehaviour(Mapping(vector["mapping"]), Filtering(vector["filtering"]), vector["step"], block)
+    assert NatBehaviour.decode(data) == behaviour
+    assert behaviour.encode() == data
+
+
+@pytest.mark.parametrize("vector", VECTORS["nat_behaviours_refused"], ids=lambda vector: vector["name"])
+def test_refused_vectors(vector: dict[str, str]) -> None:
+    with pytest.raises(DecodeError):
+        NatBehaviour.decode(bytes.fromhex(vector["nat"]))
+
+
+@pytest.mark.parametrize("data", VECTORS["nat_behaviours_unknown"])
+def test_vectors_of_kinds_that_are_not_known_yet(data: str) -> None:
+    behaviour = NatBehaviour.decode(bytes.fromhex(data))
+    assert Mapping.UNKNOWN in (behaviour.mapping, behaviour.filtering)
 
 
 def test_without_a_block_mappings_are_anywhere() -> None:

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import json
 from itertools import product
 from math import comb
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -22,6 +25,7 @@ from shadowmesh.paths.punch_plan import (
 )
 from shadowmesh.wire.endpoint import Endpoint
 
+VECTORS = json.loads(Path("docs/spec/vectors/punching.json").read_text())
 BEHAVIOURS = [
     NatBehaviour(mapping, filtering, step) for mapping, filtering, step in product(Mapping, Filtering, (-1, 0, 1))
 ]
@@ -62,6 +66,17 @@ def test_both_sides_always_come_to_matching_roles(own: NatBehaviour) -> None:
         ours, theirs = choose_role(own, peer), choose_role(peer, own)
         both_count = own.is_predictable and peer.is_predictable
         assert theirs is (Role.PREDICT if both_count else COUNTERPART[ours])
+
+
+@pytest.mark.parametrize("vector", VECTORS["roles"], ids=lambda vector: f"{vector['own']}-{vector['peer']}")
+def test_the_vectors_of_roles(vector: dict[str, str]) -> None:
+    nats = {each["name"]: NatBehaviour.decode(bytes.fromhex(each["nat"])) for each in VECTORS["nat_behaviours"]}
+    assert choose_role(nats[vector["own"]], nats[vector["peer"]]) is Role[vector["role"]]
+
+
+@pytest.mark.parametrize("vector", VECTORS["nat_behaviours"], ids=lambda vector: vector["name"])
+def test_the_vectors_of_sockets(vector: dict[str, Any]) -> None:
+    assert sockets_to_hold(NatBehaviour.decode(bytes.fromhex(vector["nat"]))) == vector["sockets"]
 
 
 @given(st.none() | RANGES)
