@@ -131,6 +131,13 @@ def test_a_role_that_is_known_late_gets_its_whole_time() -> None:
     assert punch.give_up_at == 2.0 + GIVE_UP_AFTER_S
 
 
+def test_roles_that_change_without_end_do_not_keep_an_attempt_alive() -> None:
+    punch = punching(HARD, HARD)
+    for second in range(100):
+        punch.nats_are(HARD, EASY if second % 2 else HARD, float(second))
+    assert punch.give_up_at < 2 * GIVE_UP_AFTER_S
+
+
 def test_holding_waits_until_the_ports_are_there() -> None:
     punch = punching(HARD, EASY)
     assert punch.hold_due_at() == SPRAY_AFTER_S
