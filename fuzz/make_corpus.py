@@ -40,6 +40,9 @@ def from_vectors() -> None:
     write("hints", [bytes.fromhex(case["hints"]) for case in load("hints")["accepted"]])
     write("cache_entry", [bytes.fromhex(case["entry"]) for case in load("cache_entry")["accepted"]])
     write("cbor", [bytes.fromhex(case["cbor"]) for case in records["cbor_refused"]])
+    punching = load("punching")
+    write("candidate", [bytes.fromhex(case["candidate"]) for case in punching["candidates"]])
+    write("nat_behaviour", [bytes.fromhex(case["nat"]) for case in punching["nat_behaviours"]])
     write("first_byte", [bytes.fromhex(case["hex"]) for case in load("first_byte")])
     plain_or_sealed = [case["file"].encode() for case in identities["key_files"][:2]]
     write("key_file", [*plain_or_sealed, *(case["file"].encode() for case in identities["key_files_refused"])])

@@ -15,7 +15,7 @@ from shadowmesh.paths import nat_behaviour as nat
 from shadowmesh.paths.classification import MIN_SAMPLES, Observation, classify_mapping, estimate_block
 from shadowmesh.paths.events import NatChanged, PortsReleased, PortsWanted, ReflexiveChanged
 from shadowmesh.paths.nat_behaviour import Filtering, NatBehaviour
-from shadowmesh.paths.reflexive import ReflexiveDiscovery
+from shadowmesh.paths.reflexive import ReflexiveDiscovery, StunDrop
 from shadowmesh.wire import stun
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.entropy import Entropy
@@ -53,6 +53,11 @@ class _Tests:
     def all_answered(self) -> bool:
         return all(test.answer is not None for test in self.by_port.values())
 
+    def is_answer(self, message: stun.StunMessage, source: Endpoint, test: _Test) -> bool:
+        """Only one from another port of the server, where that was asked for, says anything of the filter."""
+        is_from_where_asked = source.address == self.server.address and (source != self.server) is test.change_port
+        return is_from_where_asked and message.transaction_id == test.transaction_id and message.mapped is not None
+
 
 class NatDiscovery:
     """After each call: drain `poll()`, then read `next_timeout()`."""
@@ -70,6 +75,7 @@ class NatDiscovery:
         self._filtering = Filtering.UNKNOWN
         self._newest: Endpoint | None = None
         self._out: deque[NatOutput] = deque()
+        self._drops: Counter[str] = Counter()
 
     @property
     def behaviour(self) -> NatBehaviour:
@@ -149,7 +155,7 @@ class NatDiscovery:
 
     @property
     def drops(self) -> Mapping[str, int]:
-        return Counter(self._reflexive.drops)
+        return self._drops + Counter(self._reflexive.drops)
 
     def _advance(self, now: float) -> None:
         self._send_tests(now)
@@ -180,10 +186,10 @@ class NatDiscovery:
         try:
             message = stun.decode(data)
         except DecodeError:
+            self._drops[StunDrop.MALFORMED.value] += 1
             return
-        if self._tests is None or test is None or test.transaction_id != message.transaction_id or not message.mapped:
-            return
-        if source.address != self._tests.server.address or (source == self._tests.server) is test.change_port:
+        if self._tests is None or test is None or not self._tests.is_answer(message, source, test):
+            self._drops[StunDrop.UNASKED.value] += 1
             return
         test.answer = message.mapped
         if self._tests.all_answered:

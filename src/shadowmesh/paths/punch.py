@@ -74,8 +74,12 @@ class Punch:
     probes_sent: int = 0
     found: bool = False
     last_sent_us: int = 0
+    called_at: float = field(init=False)
     _spray: Iterator[int] | None = None
     _spray_due_at: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.called_at = self.started_at
 
     @property
     def role(self) -> Role:
@@ -93,10 +97,13 @@ class Punch:
                     self.targets[endpoint] = Target(endpoint, candidate.kind, now)
 
     def nats_are(self, own: NatBehaviour, peer: NatBehaviour, now: float) -> None:
-        """More may be known of the two than when the punch began: then it begins again, in its new role."""
+        """More may be known of the two than when the punch began: then it begins again, in its new role.
+
+        Not after its first time is over: who changes the role with each call would keep our ports open for ever.
+        """
         role = self.role
         self.own_nat, self.peer_nat = own, peer
-        if self.role is not role:
+        if self.role is not role and now < self.called_at + GIVE_UP_AFTER_S:
             self.started_at = now
 
     def learn(self, source: Endpoint, now: float) -> bool:

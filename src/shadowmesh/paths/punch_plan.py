@@ -12,7 +12,7 @@ from shadowmesh.paths.nat_behaviour import NatBehaviour, PortRange
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.entropy import Entropy
 
-# Of 64,512 ports 256 sockets and 1,024 probes meet with 98.4 % (a hypergeometric draw). More would flood a home
+# Of 64,512 ports 256 sockets and 1,024 probes meet with 98.3 % (a hypergeometric draw). More would flood a home
 # router's table.
 MAX_SPRAY_PROBES = 1024
 MAX_SOCKETS = 256

@@ -1,4 +1,4 @@
-"""Writes identity, records, hints, cache_entry, directory, login and probes (.json) into the folder above.
+"""Writes identity, records, hints, cache_entry, directory, login, probes and punching (.json) into the folder above.
 
 Run it from the repository's root after a change of a format: `python docs/spec/vectors/generate`. Keys come from fixed
 seeds and encodings are exact, but ML-DSA signatures are hedged, so that each run writes other signatures: they are
@@ -15,6 +15,7 @@ from identity import identity_vectors
 from login import login_vectors
 from people import Case
 from probes import probe_vectors
+from punching import punching_vectors
 from records import record_vectors
 
 
@@ -26,6 +27,7 @@ def main() -> None:
     write("directory", directory_vectors())
     write("login", login_vectors())
     write("probes", probe_vectors())
+    write("punching", punching_vectors())
 
 
 def write(name: str, document: Case) -> None:
