@@ -61,6 +61,7 @@ class NatDiscovery:
         self._entropy = entropy
         self._reflexive = ReflexiveDiscovery(entropy=entropy)
         self._own: frozenset[IPv4Address | IPv6Address] = frozenset()
+        self._servers: tuple[Endpoint, ...] = ()
         self._behaviour = nat.UNKNOWN_NAT
         self._told: tuple[NatBehaviour, Endpoint | None] = (self._behaviour, None)
         self._tests: _Tests | None = None
@@ -90,12 +91,12 @@ class NatDiscovery:
         return self._newest
 
     def set_servers(self, servers: Sequence[Endpoint], now: float) -> None:
-        self._reflexive.set_servers(servers, now)
-        self._advance(now)
+        self._servers = tuple(servers)
+        self._ask_reachable(now)
 
     def set_own_addresses(self, addresses: Collection[IPv4Address | IPv6Address], now: float) -> None:
         self._own = frozenset(addresses)
-        self._advance(now)
+        self._ask_reachable(now)
 
     def refresh(self, now: float) -> None:
         self._reflexive.refresh(now)
@@ -151,6 +152,12 @@ class NatDiscovery:
     def drops(self) -> Mapping[str, int]:
         return Counter(self._reflexive.drops)
 
+    def _ask_reachable(self, now: float) -> None:
+        """Only those of an address family that we have an address of, once that is known."""
+        versions = {address.version for address in self._own} or {4, 6}
+        self._reflexive.set_servers([each for each in self._servers if each.address.version in versions], now)
+        self._advance(now)
+
     def _advance(self, now: float) -> None:
         self._send_tests(now)
         while (output := self._reflexive.poll()) is not None:
@@ -165,7 +172,7 @@ class NatDiscovery:
             self._told = (behaviour, self._newest)
             self._behaviour = behaviour
             self._out.append(NatChanged(behaviour))
-        if not self._tested and not self._reflexive.is_asking and mapping is not nat.Mapping.UNKNOWN:
+        if not self._tested and not self._reflexive.is_asking(4) and mapping is not nat.Mapping.UNKNOWN:
             self._tested = True
             self._want_ports(behaviour)
 
