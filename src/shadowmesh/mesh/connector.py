@@ -294,7 +294,7 @@ class Connector:
             if peer.attempt is None:
                 self._begin_by_itself(peer, now)
             elif now >= peer.attempt.give_up_at:
-                self._fail(peer, now, peer.attempt.not_found or no_answer(peer, self._link))
+                self._fail(peer, now, peer.attempt.not_found or no_answer(peer, self._link, self._own))
             else:
                 self._advance_attempt(peer, peer.attempt, now)
 
@@ -423,7 +423,7 @@ class Connector:
                 attempt.look_up_at = None
                 self._ask(peer)
             elif not may_be_called:
-                self._fail(peer, now, no_answer(peer, self._link))
+                self._fail(peer, now, no_answer(peer, self._link, self._own))
             else:
                 attempt.give_up_at = min(attempt.give_up_at, now + QUIET_S)
         elif not may_be_called and not may_be_found:
@@ -495,9 +495,18 @@ class Connector:
         """Both sides know the token and each other's addresses now. Comes before the handshake's first messages, which
         would take the ports that the peer predicts."""
         own = self._own_endpoints
+        peer.punch = None
         usable = [each for each in peer.call_candidates if is_usable(each.endpoint, own, OVERLAY_NETWORK)]
         self._puncher.start(peer.peer_id, token, usable, own_nat=self._own.nat, peer_nat=peer.nat, now=now)
         self._drain_puncher(now)
+
+    def _punch_ended(self, peer: Peer, ended: PunchEnded, now: float) -> None:
+        """A new attempt, with a new call, is worth more than to wait for a handshake that no path carries."""
+        peer.punch = ended
+        if peer.state is PeerState.CONNECTING and not ended.found:
+            self._fail(peer, now, no_answer(peer, self._link, self._own))
+        else:
+            self._judge(peer, now)
 
     def _path_found(self, found: PathFound, now: float) -> None:
         record = self._known.record(found.peer)
@@ -514,8 +523,7 @@ class Connector:
                 case PunchEnded(peer=peer_id):
                     peer = self._peers.get(peer_id)
                     if peer is not None:
-                        peer.punch = output
-                        self._judge(peer, now)
+                        self._punch_ended(peer, output, now)
                 case _:
                     self._out.append(output)
 
@@ -546,6 +554,6 @@ class Connector:
             case FailureReason.CANCELLED:
                 pass
             case FailureReason.TIMEOUT:
-                self._fail(peer, now, no_answer(peer, self._link))
+                self._fail(peer, now, no_answer(peer, self._link, self._own))
             case FailureReason.WRONG_KEY:
                 self._fail(peer, now, f"{peer.name}: {reason.value}")

@@ -31,6 +31,7 @@ from shadowmesh.mesh.state import PeerState, TrustedPeer
 from shadowmesh.mesh.trust import TrustList
 from shadowmesh.paths.candidates import Candidate, CandidateKind
 from shadowmesh.paths.nat_behaviour import UNKNOWN_NAT
+from shadowmesh.paths.punch import GIVE_UP_AFTER_S
 from shadowmesh.paths.puncher import Puncher
 from shadowmesh.records.hints import Hints
 from shadowmesh.records.peer_record import REVOKED_SEQUENCE, Mode, SignedRecord
@@ -205,6 +206,17 @@ def test_a_call_to_a_peer_that_is_away_is_not_repeated() -> None:
     node.connector.update_received(CallFailed(peer=call.peer, token=call.token, reason="not connected"), 0.1)
     node.run(REPEAT_S)
     assert not [output for output in node.drain() if isinstance(output, SendUpdate)]
+
+
+def test_an_attempt_ends_with_its_reason_when_all_probes_are_in_vain() -> None:
+    node = Node(RECORD, link=ONLINE)
+    node.want()
+    call = node.call()
+    node.connector.update_received(call_with(call.peer, call.token, host(WHERE), answer=True), 0.1)
+    node.run(0.1 + GIVE_UP_AFTER_S)
+    (failed,) = [output for output in node.others() if isinstance(output, AttemptFailed)]
+    assert failed.reason.startswith("no direct path to bob: ")
+    assert failed.asked
 
 
 def test_an_answer_with_another_token_is_ignored() -> None:
