@@ -53,6 +53,12 @@ def test_another_nat_never_makes_a_pair_easier(a: Behaviour, outer: Behaviour, b
     assert order.index(method(a.behind(outer), b)) >= order.index(method(a, b))
 
 
+def test_a_home_that_draws_one_port_for_all_does_not_hide_what_its_carrier_counts() -> None:
+    home = Behaviour(EI, APD, Ports.RANDOM)
+    assert method(home.behind(SEQUENTIAL), PORT_RESTRICTED) is Method.PREDICTION
+    assert method(RANDOM.behind(SEQUENTIAL), PORT_RESTRICTED) is Method.BIRTHDAY
+
+
 @given(behaviours)
 def test_a_host_without_any_nat_is_reached_by_everyone_who_has_udp(a: Behaviour) -> None:
     assert punches(a, Behaviour()) == a.udp
