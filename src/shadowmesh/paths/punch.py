@@ -79,6 +79,13 @@ class Punch:
     def give_up_at(self) -> float:
         return self.started_at + GIVE_UP_AFTER_S
 
+    def know(self, own_nat: NatBehaviour, peer_nat: NatBehaviour, now: float) -> None:
+        """A node that has just started learns its NAT while it is called already; what was planned begins anew."""
+        if (own_nat, peer_nat) != (self.own_nat, self.peer_nat):
+            self.own_nat, self.peer_nat, self.started_at = own_nat, peer_nat, now
+            self._spray = None
+            self.holds_sent = 0
+
     def add(self, candidates: Sequence[Candidate], now: float) -> None:
         """Where we are to probe, without what would only spoil a prediction."""
         for candidate in candidates:

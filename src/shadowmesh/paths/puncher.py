@@ -73,6 +73,7 @@ class Puncher:
         punch.keys.pop(keys.tag, None)
         punch.keys[keys.tag] = keys
         self._by_tag[keys.tag] = punch
+        punch.know(own_nat, peer_nat, now)
         punch.add(candidates[:MAX_CANDIDATES], now)
         self.handle_timeout(now)
 

@@ -66,6 +66,10 @@ class ReflexiveDiscovery:
         """Whether a server of this IP version may still answer."""
         return any(server.address.version == version for server in self._queries)
 
+    def is_refreshing(self, version: int) -> bool:
+        """Whether some answers are of an earlier round, and so perhaps of an earlier mapping, than others."""
+        return any(server in self._answers and server.address.version == version for server in self._queries)
+
     def set_servers(self, servers: Sequence[Endpoint], now: float) -> None:
         """Asks them all, the first eight, when there are new ones among them."""
         chosen = tuple(dict.fromkeys(servers))[:MAX_SERVERS]
