@@ -23,10 +23,10 @@ _DEPENDENCE = {
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """`by_chance`: nothing that either side can know makes it likely in one attempt."""
+    """`doubt`: what the theory does not know of and makes it a matter of luck; empty for nearly all."""
 
     method: Method
-    by_chance: bool = False
+    doubt: str = ""
 
     @property
     def is_direct(self) -> bool:
@@ -40,7 +40,7 @@ def expected(a: Host, b: Host) -> Expectation:
     ways = [_by_ipv4(a, b)]
     if all(len(host.addresses) > 1 for host in (a, b)):
         ways.append(Expectation(method(*(_chain(host.site, 6) for host in (a, b)))))
-    return min(ways, key=lambda way: (list(Method).index(way.method), way.by_chance))
+    return min(ways, key=lambda way: (list(Method).index(way.method), way.doubt))
 
 
 def _by_ipv4(a: Host, b: Host) -> Expectation:
@@ -54,8 +54,22 @@ def _by_ipv4(a: Host, b: Host) -> Expectation:
     # A filter of addresses knows one of a pool, and the next packet comes from another.
     sides = [_seen_from_a_pool(side) if other else side for side, other in zip(sides, reversed(scattered), strict=True)]
     needed = method(*sides)
-    is_guessed = needed in (Method.PREDICTION, Method.BIRTHDAY)
-    return Expectation(needed, by_chance=is_guessed and any(scattered))
+    return Expectation(needed, _doubt(needed, sides, any(scattered), any(_claims(host.site) for host in (a, b))))
+
+
+def _doubt(needed: Method, sides: list[Behaviour], scattered: bool, claims: bool) -> str:
+    if claims and needed is not Method.NEVER:
+        return "an open input chain: a probe that comes too early spoils its port"
+    if scattered and needed in (Method.PREDICTION, Method.BIRTHDAY):
+        return "another address of a pool each time"
+    by_endpoint = all(side.mapping is Dependence.ADDRESS_AND_PORT_DEPENDENT for side in sides)
+    if needed is Method.SOURCE_LEARNING and by_endpoint:
+        return "each direction has endpoints of its own, and a reply never comes from where the probe went"
+    return ""
+
+
+def _claims(site: Site) -> bool:
+    return any(4 in each.boxes and each.boxes[4].behaviour.unsolicited_claims for each in _outwards(site))
 
 
 def _seen_by_ipv4(host: Host) -> Behaviour:
@@ -83,21 +97,22 @@ def _chain(site: Site, version: int) -> Behaviour:
     seen = _OPEN
     for each in _outwards(site):
         if version in each.boxes:
-            seen = seen.behind(of(each.boxes[version].behaviour))
+            seen = seen.behind(of(each.boxes[version].behaviour, seen))
     return seen
 
 
-def of(nat: Nat) -> Behaviour:
-    """In the terms of the theory."""
-    return Behaviour(_DEPENDENCE[nat.mapping], _DEPENDENCE[nat.filtering], _ports(nat), udp=not nat.blocks_udp)
+def of(nat: Nat, inner: Behaviour = _OPEN) -> Behaviour:
+    """In the terms of the theory. `inner`: what lies between the host and this box."""
+    return Behaviour(_DEPENDENCE[nat.mapping], _DEPENDENCE[nat.filtering], _ports(nat, inner), udp=not nat.blocks_udp)
 
 
-def _ports(nat: Nat) -> Ports:
+def _ports(nat: Nat, inner: Behaviour) -> Ports:
     if isinstance(nat.ports, Sequential):
         return Ports.SEQUENTIAL
-    # With a mapping a destination the first one takes the port, and the others are drawn.
-    is_preserved = isinstance(nat.ports, Preserving) and nat.mapping is sim.EI
-    return Ports.PRESERVED if is_preserved else Ports.RANDOM
+    # The first mapping of an inside endpoint keeps its port; with a mapping a destination the others are drawn. A hard
+    # NAT inside shows a new endpoint each time, so that all are first ones.
+    keeps = nat.mapping is sim.EI or inner.mapping is not Dependence.ENDPOINT_INDEPENDENT
+    return Ports.PRESERVED if keeps and isinstance(nat.ports, Preserving) else Ports.RANDOM
 
 
 def _nearest_shared(a: Site, b: Site) -> Site:

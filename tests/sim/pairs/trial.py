@@ -30,7 +30,7 @@ class Outcome:
         """Empty: all is as the oracle says."""
         if self.expectation.is_direct:
             if not self.direct:
-                return "must go direct, and does not" if not self.expectation.by_chance else ""
+                return "must go direct, and does not" if not self.expectation.doubt else ""
             return "" if self.data_flows else "connected, but no data flows"
         if self.direct:
             return "goes direct, and no method is known"
@@ -41,12 +41,12 @@ def run(scenario: Scenario) -> Outcome:
     world, alice, bob = scenario.build()
     expectation = expected(alice, bob)
     if scenario.starts_cold:
-        _befriend(alice, bob)
+        befriend(alice, bob)
     alice.start()
     bob.start()
     if not scenario.starts_cold:
         world.run_for(SETTLED_S)
-        _befriend(alice, bob)
+        befriend(alice, bob)
     began_at = world.now
     alice.connect(bob)
     direct = _waits(world, alice, bob, expectation)
@@ -73,6 +73,6 @@ def is_joined(alice: Host, bob: Host) -> bool:
     return alice.is_connected(bob) and bob.is_connected(alice)
 
 
-def _befriend(alice: Host, bob: Host) -> None:
+def befriend(alice: Host, bob: Host) -> None:
     alice.trust(bob)
     bob.trust(alice)
