@@ -27,9 +27,7 @@ _ECHO_WAIT_S = 0.5
 
 
 class World:
-    def __init__(
-        self, seed: int = 1, *, backbones: int = 1, stun_addresses: int = 1, stun_ipv6: bool = False
-    ) -> None:
+    def __init__(self, seed: int = 1, *, backbones: int = 1, stun_addresses: int = 1, stun_ipv6: bool = False) -> None:
         """`stun_addresses`: of each backbone node, two ports on each. `stun_ipv6`: one more, of IPv6."""
         self.seed = seed
         self.timeline = Timeline()

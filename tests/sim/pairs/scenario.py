@@ -42,7 +42,9 @@ class Scenario:
             path = sites[0][: self.shared] if number else []
             for nat in access.boxes[len(path) :]:
                 is_own = len(path) + 1 == len(access.boxes)
-                path.append(world.site(nat, behind=path[-1] if path else None, ipv6=access.ipv6_box if is_own else None))
+                path.append(
+                    world.site(nat, behind=path[-1] if path else None, ipv6=access.ipv6_box if is_own else None)
+                )
             sites.append(path)
         alice, bob = (
             _host(world, name, access, path)
