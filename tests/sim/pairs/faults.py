@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.sim.chance import SeededEntropy
@@ -77,9 +78,14 @@ def _clocks_jump(alice: Host, bob: Host) -> None:
     bob.wall_offset_s -= _DAY_S / 2
 
 
-_TROUBLES = {
+def _both_forget(alice: Host, bob: Host) -> None:
+    alice.site.rebind()
+    bob.site.rebind()
+
+
+_TROUBLES: dict[str, Callable[[Host, Host], None]] = {
     "a NAT forgets all mappings": lambda alice, _bob: alice.site.rebind(),
-    "both NATs forget all mappings": lambda alice, bob: (alice.site.rebind(), bob.site.rebind()),
+    "both NATs forget all mappings": _both_forget,
     "a node restarts": lambda _alice, bob: bob.restart(),
     "the clocks jump by half a day": _clocks_jump,
     "a connection to the backbone breaks": lambda alice, _bob: alice.break_signalling(),

@@ -102,12 +102,13 @@ class Mix:
         return Scenario(seed, (alice, bob), shared, latency_s, starts_cold=chance.below(4) == 0)
 
     def _access(self, chance: SeededEntropy) -> Access:
+        draws = {"home": self._home, "mobile": self._mobile, "office": self._office, "server": self._server}
         drawn = chance.fraction()
         for place, value in self.places.items():
             drawn -= value
             if drawn < 0:
-                break
-        return getattr(self, f"_{place}")(chance)
+                return draws[place](chance)
+        return self._server(chance)  # the shares add up to a hair less than 1
 
     def _is(self, chance: SeededEntropy, name: str) -> bool:
         return chance.fraction() < self.shares[name]
