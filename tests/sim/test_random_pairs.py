@@ -28,25 +28,25 @@ LAB_KINDS = {
 }
 
 
-@pytest.mark.parametrize("seed", range(150))
+@pytest.mark.parametrize("seed", range(90))
 def test_a_pair_of_any_two_networks_does_what_the_theory_says(seed: int) -> None:
     outcome = run(uniform(seed))
     assert not outcome.problem, f"python -m tests.sim.random_pairs --mix uniform --only {seed}"
 
 
-@pytest.mark.parametrize("seed", range(100))
+@pytest.mark.parametrize("seed", range(60))
 def test_a_pair_of_networks_as_people_have_them_does_what_the_theory_says(seed: int) -> None:
     outcome = run(Mix.stated().draw(seed))
     assert not outcome.problem, f"python -m tests.sim.random_pairs --mix stated --only {seed}"
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(20))
 def test_a_pair_is_direct_in_bad_weather_and_again_after_a_trouble(seed: int) -> None:
     recovery = faults.run(Mix.stated().draw(seed))
     assert recovery is None or not recovery.problem, recovery
 
 
-@pytest.mark.parametrize("kinds", combinations_with_replacement(LAB_KINDS, 2), ids=str)
+@pytest.mark.parametrize("kinds", list(combinations_with_replacement(LAB_KINDS, 2)), ids=str)
 def test_the_kinds_of_the_lab_come_out_here_as_there(kinds: tuple[str, str]) -> None:
     """The lab's own theory of its kinds, which real nodes are compared with there, not that of the model's boxes."""
     outcome = run(Scenario(1, (Access(SITES[kinds[0]]), Access(SITES[kinds[1]]))))

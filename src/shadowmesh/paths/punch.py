@@ -88,8 +88,10 @@ class Punch:
 
     def add(self, candidates: Sequence[Candidate], now: float) -> None:
         """Where we are to probe, without what would only spoil a prediction."""
+        outside = (each for each in candidates if each.kind is CandidateKind.SERVER_REFLEXIVE and _is_ipv4(each))
+        newest = next(outside, None)
         for candidate in candidates:
-            for endpoint in self._aims(candidate):
+            for endpoint in self._aims(candidate, is_newest=candidate is newest):
                 if endpoint not in self.targets:
                     self.targets[endpoint] = Target(endpoint, candidate.kind, now)
 
@@ -145,9 +147,13 @@ class Punch:
         due += [self.spray_due_at(), self.hold_due_at(), self.give_up_at]
         return min(at for at in due if at is not None)
 
-    def _aims(self, candidate: Candidate) -> list[Endpoint]:
+    def _aims(self, candidate: Candidate, *, is_newest: bool) -> list[Endpoint]:
         if candidate.kind is not CandidateKind.SERVER_REFLEXIVE or self.role is not Role.PREDICT:
             return [candidate.endpoint]
         # Between two NATs that count, a probe to the port that is known would only use up one of ours.
         known = [] if self.own_nat.is_hard else [candidate.endpoint]
-        return [*known, *predicted(candidate.endpoint, self.peer_nat.step)]
+        return [*known, *(predicted(candidate.endpoint, self.peer_nat.step) if is_newest else [])]
+
+
+def _is_ipv4(candidate: Candidate) -> bool:
+    return candidate.endpoint.address.version == 4

@@ -63,7 +63,8 @@ def _doubt(needed: Method, sides: list[Behaviour], scattered: bool, claims: bool
     if scattered and needed in (Method.PREDICTION, Method.BIRTHDAY):
         return "another address of a pool each time"
     by_endpoint = all(side.mapping is Dependence.ADDRESS_AND_PORT_DEPENDENT for side in sides)
-    if needed is Method.SOURCE_LEARNING and by_endpoint:
+    hard = all(side.mapping is not Dependence.ENDPOINT_INDEPENDENT for side in sides)
+    if needed is Method.SOURCE_LEARNING and (by_endpoint or (hard and scattered)):
         return "each direction has endpoints of its own, and a reply never comes from where the probe went"
     return ""
 
@@ -85,11 +86,13 @@ def _seen_from_a_pool(side: Behaviour) -> Behaviour:
 
 
 def _is_scattered(site: Site) -> bool:
-    """Each new mapping may get another address."""
-    return any(
-        nat.pooling is Pooling.ARBITRARY and nat.outside_addresses > 1 and nat.mapping is not sim.EI
-        for nat in (each.boxes[4].behaviour for each in _outwards(site) if 4 in each.boxes)
-    )
+    """Each new mapping, of a box or of one inside of it, may get another address."""
+    mappings_differ = False
+    for nat in (each.boxes[4].behaviour for each in _outwards(site) if 4 in each.boxes):
+        mappings_differ |= nat.mapping is not sim.EI
+        if mappings_differ and nat.pooling is Pooling.ARBITRARY and nat.outside_addresses > 1:
+            return True
+    return False
 
 
 def _chain(site: Site, version: int) -> Behaviour:
