@@ -49,6 +49,9 @@ bench: setup  ## The figures, each as a ratio to what it is compared with (root,
 	@scripts/debian-packages.sh bench
 	$(RUN) python -m bench
 
+pairs: setup  ## 10,000 random pairs of networks on a virtual internet, compared with the theory
+	$(RUN) python -m tests.sim.random_pairs --pairs 10000 --seed 1
+
 fuzz: setup  ## Mutated input for every decoder
 	$(RUN) python -m fuzz --inputs 200000
 
@@ -61,4 +64,4 @@ model: .tools/bin/verifpal  ## Verifpal on the session's exchange, every verdict
 clean:  ## Remove what was built
 	rm -rf .venv .uv .tools engine/target src/shadowmesh/_engine*.so
 
-.PHONY: help setup demo test unit check format bench fuzz model clean
+.PHONY: help setup demo test unit check format bench pairs fuzz model clean

@@ -42,6 +42,7 @@ from shadowmesh.wire.transmit import Transmit
 
 PORT = 41641
 FIRST_EXTRA_PORT = 50_000
+_MAPPED_AFTER_S = 0.3  # PCP and NAT-PMP answer sooner, UPnP later
 _MAX_OUTPUTS = 2000  # that one input may cause
 
 
@@ -76,6 +77,7 @@ class Host:
         self.mesh: Mesh | None = None
         self.engine: SimEngine | None = None
         self.extra_ports: set[int] = set()  # open besides the main one
+        self.maps_port = False  # by its router, as it does at each start
         self._next_port = FIRST_EXTRA_PORT
         self._timeline = timeline
         self._network = network
@@ -132,6 +134,8 @@ class Host:
         self._attach()
         self.drain()
         self.feed(lambda mesh, now: mesh.local_endpoints_changed(self.endpoints, now))
+        if self.maps_port:
+            self._timeline.after(_MAPPED_AFTER_S, self._map_port)
 
     def wall_clock(self) -> float:
         return self._wall() + self.wall_offset_s
@@ -313,6 +317,11 @@ class Host:
             self._backbone.leave(self.peer_id)
         self._backbone = self._client = None
         self._link = None
+
+    def _map_port(self) -> None:
+        """What the port mapper of a real node does, whose protocols have tests of their own."""
+        outside = self.site.boxes[4].forward(self.endpoint)
+        self.feed(lambda mesh, now: mesh.mapping_changed(outside, now))
 
     def _attach(self) -> None:
         for via in (0, *sorted(self.extra_ports)):

@@ -240,6 +240,7 @@ class Connector:
             case CallFailed():
                 peer = self._peers.get(PeerID(message.peer))
                 if peer is not None and self._calls.is_ours(peer.peer_id, message.token):
+                    self._call_answered(peer)
                     peer.online = False
                     if peer.attempt is not None:
                         peer.attempt.call_failed = True
@@ -352,8 +353,8 @@ class Connector:
         self._judge(peer, now)
 
     def _advance_attempt(self, peer: Peer, attempt: Attempt, now: float) -> None:
-        if attempt.call_at is not None and now >= attempt.call_at:
-            attempt.call_at = None
+        if any(at is not None and now >= at for at in (attempt.call_at, attempt.repeat_call_at)):
+            attempt.call_at = attempt.repeat_call_at = None
             self._call(peer, now)
         if attempt.look_up_at is not None and now >= attempt.look_up_at:
             attempt.look_up_at = None
@@ -397,6 +398,12 @@ class Connector:
             if peer.attempt is not None:
                 peer.attempt.called = True
                 peer.attempt.call_failed = False
+                peer.attempt.repeat_call_at = self._calls.repeat_at(peer.peer_id)
+
+    def _call_answered(self, peer: Peer) -> None:
+        self._calls.answered(peer.peer_id)
+        if peer.attempt is not None:
+            peer.attempt.repeat_call_at = None
 
     def _judge(self, peer: Peer, now: float) -> None:
         """Ends an attempt early when nothing is left to hope for."""
@@ -463,6 +470,7 @@ class Connector:
         if call.answer:
             if not self._calls.is_ours(peer.peer_id, call.token):
                 return
+            self._call_answered(peer)
         else:
             answer = self._calls.answer(call, self._own, now)
             if answer is None:

@@ -43,6 +43,7 @@ class Attempt:
     called: bool = False
     call_failed: bool = False
     call_at: float | None = None  # when to tell the peer of our new endpoints
+    repeat_call_at: float | None = None  # no answer has come by then
     tried: tuple[Endpoint, ...] = ()
     punched_again: bool = False  # after ports had been guessed in vain
 
@@ -100,5 +101,6 @@ class Peer:
     def next_timeout(self) -> float | None:
         if self.attempt is None:
             return self.attempt_at
-        deadlines = self.attempt.give_up_at, self.attempt.look_up_at, self.attempt.call_at
+        attempt = self.attempt
+        deadlines = attempt.give_up_at, attempt.look_up_at, attempt.call_at, attempt.repeat_call_at
         return min(at for at in deadlines if at is not None)

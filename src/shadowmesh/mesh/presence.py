@@ -60,11 +60,16 @@ class OwnPresence:
 
     @property
     def _outside(self) -> tuple[Endpoint, ...]:
-        """As others see us. Where each of them sees another port, the newest one says most about the next."""
-        seen = self._nat.endpoints
-        if not self._nat.behaviour.is_hard or self._nat.newest is None:
-            return tuple(reversed(seen))
-        return (*(each for each in reversed(seen) if each.address.version == 6), self._nat.newest)
+        """As others see us, the best last. Where each observer sees another port, the newest one tells where a NAT that
+        counts stands; one of the main port leads to it through a NAT that filters nothing."""
+        seen = tuple(reversed(self._nat.endpoints))
+        if not self._nat.behaviour.is_hard:
+            return seen
+        chosen = [each for each in seen if each.address.version == 6]
+        chosen += [each for each in seen if each.address.version == 4][:1]
+        if self._nat.behaviour.is_predictable and self._nat.newest is not None:
+            chosen = [each for each in chosen if each != self._nat.newest] + [self._nat.newest]
+        return tuple(chosen)
 
     @property
     def hints(self) -> tuple[Endpoint, ...]:

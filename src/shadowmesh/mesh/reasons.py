@@ -66,7 +66,7 @@ def _said(peer: Peer, link: LinkView) -> str:
         return _backbone_away(link)
     if peer.online is False or (attempt is not None and attempt.call_failed):
         return f"{peer.name} is not online at the backbone"
-    if attempt is not None and attempt.called and not peer.call_endpoints:
+    if attempt is not None and attempt.called and not peer.call_candidates:
         return f"{peer.name} does not answer our call (does it trust this node?)"
     return ""
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
 from shadowmesh.paths import nat_behaviour as nat
-from shadowmesh.paths.classification import MIN_SAMPLES, Observation, classify_mapping, estimate_block
+from shadowmesh.paths.classification import MIN_SAMPLES, Observation, classify_mapping, estimate_block, steady_step
 from shadowmesh.paths.events import NatChanged, PortsReleased, PortsWanted, ReflexiveChanged
 from shadowmesh.paths.nat_behaviour import Filtering, NatBehaviour
 from shadowmesh.paths.reflexive import ReflexiveDiscovery, StunDrop
@@ -66,14 +66,16 @@ class NatDiscovery:
         self._entropy = entropy
         self._reflexive = ReflexiveDiscovery(entropy=entropy)
         self._own: frozenset[IPv4Address | IPv6Address] = frozenset()
+        self._servers: tuple[Endpoint, ...] = ()
         self._behaviour = nat.UNKNOWN_NAT
         self._told: tuple[NatBehaviour, Endpoint | None] = (self._behaviour, None)
         self._tests: _Tests | None = None
         self._tested = False  # on this network
         self._waits_for_ports = False
-        self._samples: set[int] = set()
+        self._samples: list[int] = []  # ports that the NAT chose for our test ports, in that order
         self._filtering = Filtering.UNKNOWN
         self._newest: Endpoint | None = None
+        self._main_seen: tuple[Endpoint, ...] = ()
         self._out: deque[NatOutput] = deque()
         self._drops: Counter[str] = Counter()
 
@@ -96,12 +98,12 @@ class NatDiscovery:
         return self._newest
 
     def set_servers(self, servers: Sequence[Endpoint], now: float) -> None:
-        self._reflexive.set_servers(servers, now)
-        self._advance(now)
+        self._servers = tuple(servers)
+        self._ask_reachable(now)
 
     def set_own_addresses(self, addresses: Collection[IPv4Address | IPv6Address], now: float) -> None:
         self._own = frozenset(addresses)
-        self._advance(now)
+        self._ask_reachable(now)
 
     def refresh(self, now: float) -> None:
         self._reflexive.refresh(now)
@@ -117,6 +119,7 @@ class NatDiscovery:
         self._tested = False
         self._samples.clear()
         self._filtering = Filtering.UNKNOWN
+        self._behaviour = nat.UNKNOWN_NAT
         self._reflexive.network_changed(now)
         self._advance(now)
 
@@ -157,23 +160,41 @@ class NatDiscovery:
     def drops(self) -> Mapping[str, int]:
         return self._drops + Counter(self._reflexive.drops)
 
+    def _ask_reachable(self, now: float) -> None:
+        """Only those of an address family that we have an address of, once that is known."""
+        versions = {address.version for address in self._own} or {4, 6}
+        self._reflexive.set_servers([each for each in self._servers if each.address.version in versions], now)
+        self._advance(now)
+
     def _advance(self, now: float) -> None:
         self._send_tests(now)
         while (output := self._reflexive.poll()) is not None:
             self._out.append(output)
             if isinstance(output, ReflexiveChanged):
-                self._newest = next((each for each in reversed(self.endpoints) if each.address.version == 4), None)
-        seen = [observation for observation in self.observations if observation.mapped.address.version == 4]
-        mapping, step = classify_mapping(seen, self._own)
-        block = estimate_block(self._samples) if step == 0 else None
-        behaviour = NatBehaviour(mapping, self._filtering, step, block)
+                self._main_port_seen()
+        behaviour = self._behaviour if self._reflexive.is_refreshing(4) else self._classify()
         if (behaviour, self._newest) != self._told:
             self._told = (behaviour, self._newest)
             self._behaviour = behaviour
             self._out.append(NatChanged(behaviour))
-        if not self._tested and not self._reflexive.is_asking and mapping is not nat.Mapping.UNKNOWN:
+        if not self._tested and not self._reflexive.is_asking(4) and behaviour.mapping is not nat.Mapping.UNKNOWN:
             self._tested = True
             self._want_ports(behaviour)
+
+    def _main_port_seen(self) -> None:
+        seen = tuple(each for each in self.endpoints if each.address.version == 4)
+        if seen != self._main_seen:
+            self._main_seen = seen
+            self._newest = seen[-1] if seen else None
+
+    def _classify(self) -> NatBehaviour:
+        seen = [observation for observation in self.observations if observation.mapped.address.version == 4]
+        mapping, step = classify_mapping(seen, self._own)
+        if mapping not in nat.HARD_MAPPINGS:
+            return NatBehaviour(mapping, self._filtering)
+        step = step or steady_step(self._samples)
+        block = None if step else estimate_block({*self._samples, *(each.mapped.port for each in seen)})
+        return NatBehaviour(mapping, self._filtering, step, block)
 
     def _want_ports(self, behaviour: NatBehaviour) -> None:
         if behaviour.is_predictable:
@@ -214,12 +235,12 @@ class NatDiscovery:
         tests = self._tests
         if tests is None:
             return
-        for test in tests.by_port.values():
+        for port, test in tests.by_port.items():
             if test.change_port:
                 came = test.answer is not None
                 self._filtering = Filtering.ADDRESS_DEPENDENT if came else Filtering.ADDRESS_AND_PORT_DEPENDENT
-            elif test.answer is not None:
-                self._samples.add(test.answer.port)
+            elif test.answer is not None and test.answer.port != port:  # one that it kept tells nothing of its choice
+                self._samples.append(test.answer.port)
             self._newest = test.answer or self._newest
         self._end_tests()
 

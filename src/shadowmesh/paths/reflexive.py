@@ -15,8 +15,7 @@ from shadowmesh.wire.entropy import Entropy
 from shadowmesh.wire.errors import DecodeError
 from shadowmesh.wire.transmit import Transmit
 
-# Two ports of one address and one of another tell on what a mapping depends; a fourth stands in for a dead one.
-MAX_SERVERS = 4
+MAX_SERVERS = 8  # what the caller chose for both address families, bounded
 # RFC 8489 §6.2.1 with RTO 500 ms doubles up to Rc = 7 requests and 39.5 s. We stop after four: by then a call that
 # waits for the answer has gone out with what was known, and a refresh comes by itself.
 _RETRANSMIT_OFFSETS_S = (0.0, 0.5, 1.5, 3.5)
@@ -63,20 +62,26 @@ class ReflexiveDiscovery:
         """In the order in which the servers were asked."""
         return tuple(Observation(server, self._answers[server]) for server in self._servers if server in self._answers)
 
-    @property
-    def is_asking(self) -> bool:
-        return bool(self._queries)
+    def is_asking(self, version: int) -> bool:
+        """Whether a server of this IP version may still answer."""
+        return any(server.address.version == version for server in self._queries)
+
+    def is_refreshing(self, version: int) -> bool:
+        """Whether some answers are of an earlier round, and so perhaps of an earlier mapping, than others."""
+        return any(server in self._answers and server.address.version == version for server in self._queries)
 
     def set_servers(self, servers: Sequence[Endpoint], now: float) -> None:
-        """Asks the first four, when they are others than before."""
+        """Asks them all, the first eight, when there are new ones among them."""
         chosen = tuple(dict.fromkeys(servers))[:MAX_SERVERS]
         if chosen == self._servers:
             return
-        before = self.endpoints
+        before, known = self.endpoints, self._servers
         self._servers = chosen
         self._answers = {server: self._answers[server] for server in chosen if server in self._answers}
+        self._queries = {server: self._queries[server] for server in chosen if server in self._queries}
         self._report(before)
-        self._ask(now)
+        if not set(chosen) <= set(known):
+            self._ask(now)
 
     def refresh(self, now: float) -> None:
         """Asks unless the answers are younger than 25 s."""
