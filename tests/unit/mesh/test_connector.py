@@ -241,17 +241,6 @@ def test_a_call_to_a_peer_that_is_away_is_not_repeated() -> None:
     assert not [output for output in node.drain() if isinstance(output, SendUpdate)]
 
 
-def test_an_attempt_ends_with_its_reason_when_all_probes_are_in_vain() -> None:
-    node = Node(RECORD, link=ONLINE)
-    node.want()
-    call = node.call()
-    node.connector.update_received(call_with(call.peer, call.token, host(WHERE), answer=True), 0.1)
-    node.run(0.1 + GIVE_UP_AFTER_S)
-    (failed,) = [output for output in node.others() if isinstance(output, AttemptFailed)]
-    assert failed.reason.startswith("no direct path to bob: ")
-    assert failed.asked
-
-
 def test_an_answer_with_another_token_is_ignored() -> None:
     node = Node(RECORD, link=ONLINE)
     node.want()
