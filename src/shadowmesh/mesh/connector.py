@@ -173,7 +173,7 @@ class Connector:
     def punch_ended(self, ended: PunchEnded, now: float) -> None:
         peer = self._peers.get(ended.peer)
         if peer is not None:
-            peer.punching, peer.punch = False, ended
+            peer.punching = False
             self._judge(peer, now)
 
     def receive_datagram(self, data: bytes, source: Endpoint, now: float) -> None:

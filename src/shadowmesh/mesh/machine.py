@@ -19,6 +19,7 @@ from shadowmesh.backbone_protocol.updates import (
 from shadowmesh.identity.keys import Identity
 from shadowmesh.identity.names import Fingerprint, PeerID
 from shadowmesh.mesh.errors import NotTrusted
+from shadowmesh.mesh.network_check import NetworkReport
 from shadowmesh.mesh.outputs import (
     LookedUp,
     Output,
@@ -26,6 +27,7 @@ from shadowmesh.mesh.outputs import (
     PeerDisconnected,
 )
 from shadowmesh.mesh.parts import Parts
+from shadowmesh.mesh.peer_report import PeerReport, peer_report
 from shadowmesh.mesh.state import LinkStatus, MeshConfig, PeerStatus, SavedState, TrustedPeer
 from shadowmesh.mesh.status import peer_status
 from shadowmesh.records.hints import Hints
@@ -99,6 +101,28 @@ class Mesh:
     def link(self) -> LinkStatus:
         return self._parts.link.status(self._parts.presence.reflexive)
 
+    def network(self) -> NetworkReport:
+        """As of the last `check_network`, or of what was seen since."""
+        link, presence, check = self._parts.link, self._parts.presence, self._parts.check
+        own = presence.addresses
+        observers = check.observers(link.nodes, presence.servers, presence.observations)
+        is_asking = check.is_asking or presence.is_asking
+        return NetworkReport(own.candidates, own.nat, observers, is_asking, link.online, link.reason)
+
+    def peer_report(self, peer: PeerID) -> PeerReport:
+        """Raises NotTrusted."""
+        known = self._parts.connector.get(peer)
+        if known is None:
+            raise NotTrusted(f"{peer} is not trusted")
+        return peer_report(
+            peer_status(known.trusted, known, self._parts.tunnels),
+            known,
+            has_record=self._parts.known.record(peer) is not None,
+            own=self._parts.presence.addresses,
+            punch=self._parts.puncher.report(peer),
+            alternates=self._parts.tunnels.alternates(peer),
+        )
+
     @property
     def drops(self) -> Mapping[str, int]:
         """How often something was ignored, by reason, over all parts."""
@@ -110,6 +134,8 @@ class Mesh:
         """A datagram that is neither WireGuard's nor a relay's. `via`: the local port that it came to, 0 for the main
         one. Never raises; see `drops`."""
         match classify(data):
+            case DatagramKind.STUN if not via and self._parts.check.takes(source):
+                self._parts.check.receive_datagram(data, source, now)
             case DatagramKind.STUN:
                 self._parts.presence.receive_stun(data, source, via, now)
             case DatagramKind.CONTROL if self._parts.puncher.takes(data):
@@ -266,6 +292,11 @@ class Mesh:
             link_reason=self._parts.link.reason,
             peer_online=None if known is None else known.online,
         )
+        self._parts.drain(now)
+
+    def check_network(self, now: float) -> None:
+        """Asks all observers anew. Answered by NetworkChecked, within ten seconds; one check serves all who ask."""
+        self._parts.check_network(now)
         self._parts.drain(now)
 
     def local_endpoints_changed(self, endpoints: Sequence[Endpoint], now: float) -> None:

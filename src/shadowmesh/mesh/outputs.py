@@ -167,6 +167,11 @@ class LookedUp:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkChecked:
+    """The answer to `check_network`: `Mesh.network` is as of now."""
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """A line for the log. Never a secret."""
 
@@ -196,5 +201,6 @@ Output = (
     | ConnectFailed
     | Ponged
     | LookedUp
+    | NetworkChecked
     | Notice
 )

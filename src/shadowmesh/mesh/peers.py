@@ -10,7 +10,6 @@ from shadowmesh.mesh.backoff import Backoff
 from shadowmesh.mesh.state import PeerState, TrustedPeer
 from shadowmesh.mesh.trust import display_name
 from shadowmesh.paths.candidates import Candidate, CandidateKind
-from shadowmesh.paths.events import PunchEnded
 from shadowmesh.paths.nat_behaviour import UNKNOWN_NAT, NatBehaviour
 from shadowmesh.wire.endpoint import Endpoint
 
@@ -62,7 +61,7 @@ class Peer:
     call_candidates: tuple[Candidate, ...] = ()
     nat: NatBehaviour = UNKNOWN_NAT  # as the peer told in a call
     punching: bool = False
-    punch: PunchEnded | None = None  # how the last attempt to open a path ended
+    last_attempt: Attempt | None = None
 
     @property
     def peer_id(self) -> PeerID:
@@ -88,7 +87,7 @@ class Peer:
         self.state = to
         self.reason = reason
         if to not in (PeerState.LOOKING_UP, PeerState.CONNECTING):
-            self.attempt = None
+            self.last_attempt, self.attempt = self.attempt or self.last_attempt, None
         if to in (PeerState.LOOKING_UP, PeerState.CONNECTING, PeerState.CONNECTED):
             self.attempt_at = None
 

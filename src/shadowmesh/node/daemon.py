@@ -12,6 +12,7 @@ from shadowmesh.mesh.machine import Mesh
 from shadowmesh.mesh.outputs import (
     ConnectFailed,
     LookedUp,
+    NetworkChecked,
     Notice,
     Output,
     PeerConnected,
@@ -52,6 +53,7 @@ class Daemon:
         self.pongs: Waiting[tuple[PeerID, int], Ponged] = Waiting()
         self.connections: Waiting[PeerID, PeerConnected | ConnectFailed] = Waiting()
         self.look_ups: Waiting[PeerID, LookedUp] = Waiting()
+        self.network_checks: Waiting[None, NetworkChecked] = Waiting()
         self._timer = Timer(self._loop, self._due)
         self._link_state = LinkState.OFFLINE
         self.link_changed_at = self._loop.time()
@@ -132,6 +134,8 @@ class Daemon:
                 self.pongs.give((peer, sequence), output)
             case LookedUp(peer):
                 self.look_ups.give(peer, output)
+            case NetworkChecked():
+                self.network_checks.give(None, output)
             case Notice(level, text):
                 _log.log(level, "%s", text)
 

@@ -105,6 +105,7 @@ class _Node:
                 port=port,
                 tun=tun,
                 host_addresses=lambda: [str(endpoint) for endpoint in reachability.endpoints],
+                port_mappings=lambda: reachability.mappings,
                 stop=self._stop.set,
             )
             server = ControlServer(self._listener, commands)
