@@ -45,6 +45,8 @@ def why(document: diagnosis.WhyDocument) -> str:
     if (punch := document.punch) is not None:
         head = f"{duration(punch.age_s)} ago: {punch.words}; {punch.probes_sent} probes sent"
         rows = _probed(punch.probed)
+        if document.peer.state == "connected" and all(each.rtt_s is None for each in punch.probed):
+            head += ", and the handshake came through before an answer"
         sections.append([head, *table(["TRIED", "", "PROBES", "ANSWER"], rows)] if rows else [head])
     elif document.attempt is not None and document.attempt.tried:
         sections.append(["Handshakes went to " + ", ".join(document.attempt.tried)])

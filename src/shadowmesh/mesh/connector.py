@@ -282,7 +282,7 @@ class Connector:
             if peer.attempt is None:
                 self._begin_by_itself(peer, now)
             elif now >= peer.attempt.give_up_at:
-                self._fail(peer, now, peer.attempt.not_found or no_answer(peer, self._link))
+                self._fail(peer, now, peer.attempt.not_found or no_answer(peer, self._link, self._own.nat))
             else:
                 self._advance_attempt(peer, peer.attempt, now)
 
@@ -408,7 +408,7 @@ class Connector:
                 attempt.look_up_at = None
                 self._ask(peer)
             elif not may_be_called:
-                self._fail(peer, now, no_answer(peer, self._link))
+                self._fail(peer, now, no_answer(peer, self._link, self._own.nat))
             else:
                 attempt.give_up_at = min(attempt.give_up_at, now + QUIET_S)
         elif not may_be_called and not may_be_found:
@@ -517,6 +517,6 @@ class Connector:
             case FailureReason.CANCELLED:
                 pass
             case FailureReason.TIMEOUT:
-                self._fail(peer, now, no_answer(peer, self._link))
+                self._fail(peer, now, no_answer(peer, self._link, self._own.nat))
             case FailureReason.WRONG_KEY:
                 self._fail(peer, now, f"{peer.name}: {reason.value}")

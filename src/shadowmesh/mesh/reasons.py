@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from shadowmesh.mesh.connector_events import LinkView
 from shadowmesh.mesh.peers import Peer
+from shadowmesh.paths.nat_behaviour import UNKNOWN_NAT, NatBehaviour
+from shadowmesh.paths.punch_plan import Role, choose_role
 
 _LISTED = 3  # endpoints; more would not fit a line
 
@@ -12,8 +14,8 @@ def no_record(peer: Peer, link: LinkView) -> str:
     return f"no record of {peer.name} is held, and {_backbone_away(link)}"
 
 
-def no_answer(peer: Peer, link: LinkView) -> str:
-    """What the backbone says of the peer, and where nobody answered."""
+def no_answer(peer: Peer, link: LinkView, own_nat: NatBehaviour = UNKNOWN_NAT) -> str:
+    """What the backbone says of the peer, and where nobody answered, or why nobody could."""
     said = _said(peer, link)
     tried = () if peer.attempt is None else peer.attempt.tried
     if not tried:
@@ -21,7 +23,8 @@ def no_answer(peer: Peer, link: LinkView) -> str:
     more = f" and {len(tried) - _LISTED} more" if len(tried) > _LISTED else ""
     silence = f"does not answer at {', '.join(map(str, tried[:_LISTED]))}{more}"
     if not said:
-        return f"{peer.name} {silence}"
+        role = choose_role(own_nat, peer.nat)
+        return f"{peer.name} {silence}" + (f": {role.value}" if role is Role.NONE else "")
     return f"{said} and {silence}" if said.startswith(peer.name) else f"{said}, and {peer.name} {silence}"
 
 

@@ -116,7 +116,7 @@ class Commands:
         daemon, began = self._daemon, self._daemon.now()
         peer = find_trusted(request.peer, daemon.mesh.trusted()).fingerprint.peer_id
         try:
-            connected_in_s = None if self._connected(peer) else await self._connect(peer, request.timeout_s)
+            connected_in_s = None if self._connected(peer) else await self._connect(peer, request)
             sequence = next(self._sequences)
             waiting = daemon.pongs.expect((peer, sequence))
             with waiting:
@@ -124,7 +124,7 @@ class Commands:
                 ponged = await waiting.answer(max(0.0, began + request.timeout_s - daemon.now()))
         except TimeoutError:
             reason = f"{request.peer}: no answer within {request.timeout_s:g} s"
-            raise ControlError(ErrorCode.UNREACHABLE, reason, "see `shadowmesh status`") from None
+            raise ControlError(ErrorCode.UNREACHABLE, reason, f"see `shadowmesh why {request.peer}`") from None
         return schema.PingDocument(
             peer_id=str(peer), path=str(ponged.path), rtt_s=ponged.rtt_s, connected_in_s=connected_in_s
         )
@@ -160,15 +160,16 @@ class Commands:
     def _connected(self, peer: PeerID) -> bool:
         return any(status.peer == peer and status.state is PeerState.CONNECTED for status in self._daemon.mesh.peers())
 
-    async def _connect(self, peer: PeerID, timeout_s: float) -> float:
+    async def _connect(self, peer: PeerID, request: schema.PingRequest) -> float:
         """How long it took. Raises ControlError (UNREACHABLE), TimeoutError."""
         daemon, began = self._daemon, self._daemon.now()
         waiting = daemon.connections.expect(peer)
         with waiting:
             _refusing(lambda: daemon.command(lambda mesh, now: mesh.connect(peer, now)))
-            outcome = await waiting.answer(timeout_s)
+            outcome = await waiting.answer(request.timeout_s)
         if isinstance(outcome, ConnectFailed):
-            raise ControlError(ErrorCode.UNREACHABLE, f"can't connect: {outcome.reason}", "see `shadowmesh status`")
+            remedy = f"see `shadowmesh why {request.peer}`"
+            raise ControlError(ErrorCode.UNREACHABLE, f"can't connect: {outcome.reason}", remedy)
         return daemon.now() - began
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from shadowmesh.mesh.network_check import NetworkReport
 from shadowmesh.mesh.peer_report import PeerReport
 from shadowmesh.mesh.state import PeerState
-from shadowmesh.paths.advice import Side, advise_pair
+from shadowmesh.paths.advice import Outcome, Side, advise_pair, outcome
 from shadowmesh.paths.candidates import Candidate, CandidateKind
 from shadowmesh.paths.port_mapping.status import MappingStatus
 
@@ -29,7 +29,7 @@ def advise_for(
 ) -> tuple[str, ...]:
     """Nothing for a peer that is connected, or that nobody has tried to reach."""
     name, attempt = report.status.name or str(report.status.peer), report.attempt
-    if report.status.state is PeerState.CONNECTED or attempt is None:
+    if report.status.state in (PeerState.LOOKING_UP, PeerState.CONNECTED) or attempt is None:
         return ()
     if not network.link_online and not report.told:
         return (_NETWORK_FIRST, f"or start {name} in the same LAN")
@@ -39,7 +39,10 @@ def advise_for(
         return (f"start the node of {name}, or check its link to the backbone (`shadowmesh status` there)",)
     if not report.told:
         return (f"have {name} trust this node: shadowmesh peers trust {own_fingerprint}",)
-    lines = advise_pair(own_side(network), peer_side(report), mappings, port)
+    own, peer = own_side(network), peer_side(report)
+    if report.status.state is PeerState.CONNECTING and outcome(own, peer) is not Outcome.NEVER:
+        return ()
+    lines = advise_pair(own, peer, mappings, port)
     return lines or (f"is there a firewall on either machine? let UDP port {port} in, and UDP out to all ports",)
 
 

@@ -104,7 +104,9 @@ def advise(own: Side, mappings: tuple[MappingStatus, ...], port: int, *, has_ipv
     """What the owner may change so that more peers are reached; nothing where all are."""
     if own.udp is False:
         return (_ALLOW_UDP.format(port=port),)
-    if own.udp is None or own.has_open_port or all(outcome(own, group.side) is Outcome.DIRECT for group in PEER_GROUPS):
+    if own.udp is None:
+        return ("check this machine's network, and the backbone's address in config.toml",)
+    if all(outcome(own, group.side) is Outcome.DIRECT for group in PEER_GROUPS):
         return ()
     lines = [_open_port(mappings, port)]
     if not has_ipv6:
