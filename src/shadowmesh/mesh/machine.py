@@ -30,6 +30,7 @@ from shadowmesh.mesh.parts import Parts
 from shadowmesh.mesh.peer_report import PeerReport, peer_report
 from shadowmesh.mesh.state import LinkStatus, MeshConfig, PeerStatus, SavedState, TrustedPeer
 from shadowmesh.mesh.status import peer_status
+from shadowmesh.paths.lan.discovery import DATAGRAM_TYPES as LAN_DATAGRAM_TYPES
 from shadowmesh.records.hints import Hints
 from shadowmesh.records.peer_record import SignedRecord
 from shadowmesh.session.handshaker import DATAGRAM_TYPES
@@ -144,8 +145,15 @@ class Mesh:
                 self._parts.tunnels.receive_datagram(data, source, now)
             case DatagramKind.CONTROL if data[0] in DATAGRAM_TYPES:
                 self._parts.connector.receive_datagram(data, source, now)
+            case DatagramKind.CONTROL if data[0] in LAN_DATAGRAM_TYPES:
+                self._parts.lan.receive_datagram(data, source, now)
             case _:
                 self._parts.drops["unknown datagram"] += 1
+        self._parts.drain(now)
+
+    def announcement_received(self, data: bytes, source: Endpoint, now: float) -> None:
+        """A datagram to the LAN's group. Never raises; see `drops`."""
+        self._parts.lan.receive_announcement(data, source, now)
         self._parts.drain(now)
 
     def ports_opened(self, peer: PeerID | None, ports: Sequence[int], now: float) -> None:
@@ -242,6 +250,7 @@ class Mesh:
         self._parts.save(now)
         self._parts.link.send(Subscribe(peers=[peer.fingerprint.peer_id.raw]))
         self._parts.connector.try_now(peer.fingerprint.peer_id, now)
+        self._parts.lan.peer_missing(now)
         self._parts.drain(now)
 
     def untrust(self, fingerprint: Fingerprint, now: float) -> None:
@@ -252,6 +261,7 @@ class Mesh:
             self._parts.out.append(PeerDisconnected(fingerprint.peer_id, "no longer trusted"))
         self._parts.connector.remove(peer, now)
         self._parts.waiting_pings.pop(fingerprint.peer_id, None)
+        self._parts.lan.forget(fingerprint.peer_id)
         self._parts.save(now)
         self._parts.link.send(Unsubscribe(peers=[fingerprint.peer_id.raw]))
         self._parts.drain(now)
@@ -303,6 +313,7 @@ class Mesh:
         """Our addresses, each with the engine's UDP port, the best first."""
         if self._parts.presence.set_host_endpoints(endpoints, now):
             self._parts.tunnels.network_changed(now)
+        self._parts.lan.set_endpoints(endpoints, now)
         self._parts.drain(now)
 
     def stop(self, now: float) -> None:

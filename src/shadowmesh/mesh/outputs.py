@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from shadowmesh.backbone_protocol.updates import ClientMessage
 from shadowmesh.identity.names import Fingerprint, PeerID
+from shadowmesh.paths.lan.discovery import Announce
 from shadowmesh.records.peer_record import SignedRecord
 from shadowmesh.session.cipher import Cipher
 from shadowmesh.wire.endpoint import Endpoint
@@ -186,6 +187,7 @@ Output = (
     | RemovePeer
     | OpenPorts
     | ClosePorts
+    | Announce
     | LogIn
     | Renew
     | FetchDirectory

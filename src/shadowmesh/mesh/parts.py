@@ -23,6 +23,7 @@ from shadowmesh.mesh.connector_events import AttemptFailed, LinkView, PunchOver,
 from shadowmesh.mesh.finder import Finder, FinderOutput, Found, KeysChanged
 from shadowmesh.mesh.known_peers import KnownPeers
 from shadowmesh.mesh.link_events import DirectoryAccepted, LinkChanged, RecordOutrun, UpdatesOpened
+from shadowmesh.mesh.neighbourhood import Neighbourhood
 from shadowmesh.mesh.network_check import NetworkCheck
 from shadowmesh.mesh.outlet import Outlet
 from shadowmesh.mesh.outputs import (
@@ -84,13 +85,14 @@ class Parts:
         self.connector = Connector(self.known, handshaker, entropy=entropy, now=now)
         self.puncher = Puncher(identity.peer_id, entropy=entropy)
         self.check = NetworkCheck(entropy=entropy)
+        self.lan = Neighbourhood(identity.fingerprint, self.own_record, self.known, self.connector, entropy=entropy)
         for peer in self.trust.all():
             self.connector.add(peer)
 
     @property
     def all_drops(self) -> Mapping[str, int]:
         """How often something was ignored, by reason, over all parts."""
-        parts = (self.connector, self.puncher, self.tunnels, self.presence, self.link)
+        parts = (self.connector, self.puncher, self.tunnels, self.presence, self.link, self.lan)
         return merge_drops([self.drops, *(part.drops for part in parts)], self.connector.handshaker.drops)
 
     def handle_timeout(self, now: float) -> None:
@@ -101,6 +103,7 @@ class Parts:
             self.tunnels.handle_timeout(now)
             self.presence.handle_timeout(now)
             self.check.handle_timeout(now)
+            self.lan.handle_timeout(now)
             self.close_unused_ports(now)
             self.drain(now)
             due_at = self.next_timeout()
@@ -108,7 +111,7 @@ class Parts:
                 return
 
     def next_timeout(self) -> float | None:
-        parts = (self.link, self.connector, self.puncher, self.tunnels, self.presence, self.check)
+        parts = (self.link, self.connector, self.puncher, self.tunnels, self.presence, self.check, self.lan)
         deadlines = [part.next_timeout() for part in (*parts, self.saving, self.out.ports)]
         return min((at for at in deadlines if at is not None), default=None)
 
@@ -118,6 +121,9 @@ class Parts:
         busy = True
         while busy:
             busy = self.drain_tunnels(now) or self._drain_puncher(now)
+            while (from_lan := self.lan.poll(now)) is not None:
+                self.out.append(from_lan)
+                busy = True
             while (from_connector := self.connector.poll()) is not None:
                 self._connector_output(from_connector, now)
                 busy = True
@@ -307,6 +313,7 @@ class Parts:
         self.drain_tunnels(now)
         self.out.append(PeerDisconnected(peer, reason))
         self.connector.disconnected(peer, reason, now)
+        self.lan.peer_missing(now)
 
     def own_record_found(self, record: SignedRecord | None, record_id: bytes, now: float) -> None:
         """What the backbone holds of ours: this very record, or one that we have forgotten and must outdo."""

@@ -22,6 +22,7 @@ LEGAL_MOVES: Mapping[PeerState, frozenset[PeerState]] = {
     _S.UNREACHABLE: frozenset({_S.LOOKING_UP, _S.CONNECTING, _S.CONNECTED, _S.IDLE}),
 }
 RETRY_DELAYS_S = (1.0, 2.0, 5.0, 15.0, 60.0)
+MAX_NEAR_ENDPOINTS = 4  # of several addresses, or of somebody who forges some
 RECENTLY_WANTED_S = 600.0  # how long an unreachable peer is tried again after somebody wanted it
 
 
@@ -57,6 +58,7 @@ class Peer:
     connected_at: float = float("-inf")
     wanted_until: float = float("-inf")
     online: bool | None = None  # as the backbone said last
+    near_endpoints: tuple[Endpoint, ...] = ()  # where it has announced itself in our LAN, the newest first
     hint_endpoints: tuple[Endpoint, ...] = ()
     call_candidates: tuple[Candidate, ...] = ()
     nat: NatBehaviour = UNKNOWN_NAT  # as the peer told in a call
@@ -79,6 +81,9 @@ class Peer:
             for candidate in self.call_candidates
             if not (self.nat.is_hard and candidate.kind is CandidateKind.SERVER_REFLEXIVE)
         )
+
+    def seen_near(self, endpoint: Endpoint) -> None:
+        self.near_endpoints = tuple(dict.fromkeys([endpoint, *self.near_endpoints]))[:MAX_NEAR_ENDPOINTS]
 
     def move(self, to: PeerState, reason: str = "") -> None:
         """Raises IllegalMove."""

@@ -28,6 +28,7 @@ from shadowmesh.node.errors import HomeUnusable, NodeFailed
 from shadowmesh.node.storage import Storage
 from shadowmesh.node.timer import Timer
 from shadowmesh.node.waiting import Waiting
+from shadowmesh.paths.lan.discovery import Announce
 
 _log = logging.getLogger(__name__)
 
@@ -43,13 +44,15 @@ class Daemon:
         make_client: ClientFactory,
         tasks: asyncio.TaskGroup,
         failed: Callable[[str], None],
+        announce: Callable[[bytes], None] = lambda _: None,
     ) -> None:
-        """`failed` takes the reason when the node can't go on."""
+        """`failed` takes the reason when the node can't go on; `announce` sends to the LAN."""
         self._loop = asyncio.get_running_loop()
         self.mesh = mesh
         self.storage = storage
         self.engine = EngineShell(engine, self.feed, failed, self._loop)
         self.backbone = BackboneLink(make_client, self.feed, tasks)
+        self._announce = announce
         self.pongs: Waiting[tuple[PeerID, int], Ponged] = Waiting()
         self.connections: Waiting[PeerID, PeerConnected | ConnectFailed] = Waiting()
         self.look_ups: Waiting[PeerID, LookedUp] = Waiting()
@@ -110,6 +113,8 @@ class Daemon:
             self.engine.obey(output)
         elif isinstance(output, BackboneRequest):
             self.backbone.obey(output)
+        elif isinstance(output, Announce):
+            self._announce(output.payload)
         else:
             self._save_or_tell(output)
 
