@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.e2e.test_mesh import wait_until
 
 from shadowmesh.demo.actors import LightNode
 from shadowmesh.lab.errors import CommandError
@@ -28,7 +29,7 @@ def test_nodes_that_know_each_others_fingerprint_alone_connect(network: Network,
 def test_over_ipv6_alone_too(network: Network, tmp_path: Path) -> None:
     alice, bob = nodes(network, tmp_path, start=False)
     for node in (alice, bob):
-        node.host.namespace.ip([f"address del {node.host.ipv4}/16 dev eth0"])
+        unplug(node, version=4)
         node.up()
     assert alice.ping_through_tunnel(bob, within_s=20) > 0
     assert alice.peer(bob)["path"].startswith(f"[{bob.host.ipv6}]")
@@ -36,12 +37,12 @@ def test_over_ipv6_alone_too(network: Network, tmp_path: Path) -> None:
 
 def test_on_a_network_that_comes_later(network: Network, tmp_path: Path) -> None:
     alice, bob = nodes(network, tmp_path, start=False)
-    address = f"{bob.host.ipv4}/16"
-    bob.host.namespace.ip([f"address del {address} dev eth0", f"address del {bob.host.ipv6}/32 dev eth0"])
+    addresses = [*unplug(bob, version=4), *unplug(bob, version=6)]
     alice.up()
     bob.up()
-    bob.host.namespace.ip([f"address add {address} dev eth0"])
-    assert alice.ping_through_tunnel(bob, within_s=20) > 0
+    bob.host.namespace.ip([f"address add {address} dev eth0 nodad" for address in addresses if ":" in address])
+    wait_until(lambda: alice.peer(bob)["state"] == "connected")
+    assert alice.ping_through_tunnel(bob) > 0
 
 
 def test_who_wants_no_announcements_neither_makes_nor_hears_any(network: Network, tmp_path: Path) -> None:
@@ -63,3 +64,9 @@ def nodes(network: Network, folder: Path, *, start: bool = True) -> tuple[LightN
         bob.up()
     return alice, bob
 
+
+def unplug(node: LightNode, *, version: int) -> list[str]:
+    """Takes the addresses of a family away, and returns them with their prefix lengths."""
+    addresses = [str(address) for address in node.host.addresses if address.version == version]
+    node.host.namespace.ip([f"address del {address} dev eth0" for address in addresses])
+    return addresses
