@@ -36,6 +36,7 @@ from shadowmesh.mesh.outputs import (
     SetPath,
 )
 from shadowmesh.mesh.state import MeshConfig, PeerState, PeerStatus, SavedState, TrustedPeer
+from shadowmesh.paths.lan.discovery import Announce
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.first_byte import DatagramKind, classify
 from shadowmesh.wire.transmit import Transmit
@@ -257,6 +258,8 @@ class Host:
         match output:
             case Transmit() | OpenPorts() | ClosePorts() | InstallPeer() | SetPath() | RemovePeer():
                 self._move_packets(output, self.engine)
+            case Announce(payload=payload):
+                self._announce(payload)
             case SaveState() | SaveRecord():
                 self.disk = self.machine.saved_state()
             case LeaveBackbone():
@@ -326,6 +329,7 @@ class Host:
     def _attach(self) -> None:
         for via in (0, *sorted(self.extra_ports)):
             self._attach_port(via)
+        self.site.join(self.name, self._hear_announcement)
 
     def _attach_port(self, via: int) -> None:
         for endpoint in self._endpoints_of(via):
@@ -334,6 +338,7 @@ class Host:
     def _detach(self) -> None:
         for via in (0, *sorted(self.extra_ports)):
             self._detach_port(via)
+        self.site.leave(self.name)
 
     def _detach_port(self, via: int) -> None:
         for endpoint in self._endpoints_of(via):
@@ -363,6 +368,14 @@ class Host:
             if source.address.version == destination.address.version:
                 self._network.send(payload, source, destination, self.site)
                 return
+
+    def _announce(self, payload: bytes) -> None:
+        """From each address, to all who listen on the same network; the internet has no multicast."""
+        for source in self.endpoints if self.site.parent is not None else []:
+            self._network.multicast(payload, source, self.site)
+
+    def _hear_announcement(self, data: bytes, source: Endpoint) -> None:
+        self.feed(lambda mesh, now: mesh.announcement_received(data, source, now))
 
     def _receive(self, data: bytes, source: Endpoint, via: int) -> None:
         if classify(data) is not DatagramKind.WIREGUARD:

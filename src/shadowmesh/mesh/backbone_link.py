@@ -31,6 +31,7 @@ from shadowmesh.mesh.outputs import (
 from shadowmesh.mesh.state import LinkState, LinkStatus, MeshConfig
 from shadowmesh.mesh.stun_servers import choose_stun_servers
 from shadowmesh.mesh.updates_link import UpdatesLink, UpdatesState
+from shadowmesh.records.directory import BackboneNode
 from shadowmesh.records.peer_record import SignedRecord
 from shadowmesh.wire.clock import WallClock
 from shadowmesh.wire.endpoint import Endpoint
@@ -135,6 +136,14 @@ class BackboneLink:
     @property
     def directory(self) -> bytes:
         return self._directory.encoded
+
+    @property
+    def nodes(self) -> list[BackboneNode]:
+        """Of the directory, the one that we use first."""
+        current = self._order.current
+        return sorted(
+            self._directory.nodes, key=lambda node: current is None or node.fingerprint != current.fingerprint
+        )
 
     @property
     def stun_servers(self) -> tuple[Endpoint, ...]:

@@ -156,6 +156,7 @@ class Connector:
         record = self._known.record(peer_id)
         known = KnownEndpoints(
             last=self._known.last_endpoint(peer_id),
+            near=peer.near_endpoints,
             call=peer.call_endpoints,
             hints=peer.hint_endpoints,
             record=() if record is None else record.record.endpoints,
@@ -170,6 +171,21 @@ class Connector:
         if peer is not None and record is not None and not record.record.revoked:
             self._handshaker.path_found(record, found.path, now - found.rtt_s, now)
             self._drain_handshaker(now)
+
+    def met_nearby(self, peer_id: PeerID, endpoint: Endpoint, now: float) -> None:
+        """It has announced itself in our LAN, and its record is held."""
+        peer, record = self._peers.get(peer_id), self._known.record(peer_id)
+        if peer is None or record is None or peer.state is PeerState.CONNECTED:
+            return
+        peer.seen_near(endpoint)
+        self._handshaker.allow(peer.trusted.fingerprint, record)
+        if peer.attempt is None:
+            peer.wanted_until = max(peer.wanted_until, now + RECENTLY_WANTED_S)
+            self._begin(peer, now, asked=False, call=True)
+        elif peer.state is PeerState.LOOKING_UP:
+            self._connect(peer, now, call=True)
+        else:
+            self._handshake(peer, now)
 
     def punch_ended(self, ended: PunchEnded, now: float) -> None:
         peer = self._peers.get(ended.peer)
@@ -518,6 +534,7 @@ class Connector:
         asked = peer.attempt is not None and peer.attempt.asked
         peer.move(PeerState.UNREACHABLE, reason)
         peer.failed_at = now
+        peer.near_endpoints = ()  # its next announcement brings them again, if they are its own
         self._known.failed(peer.peer_id)
         peer.schedule(now + peer.backoff.next_delay_s())
         self._handshaker.cancel(peer.peer_id, now)

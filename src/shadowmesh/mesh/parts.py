@@ -23,10 +23,13 @@ from shadowmesh.mesh.connector_events import AttemptFailed, LinkView, PunchOver,
 from shadowmesh.mesh.finder import Finder, FinderOutput, Found, KeysChanged
 from shadowmesh.mesh.known_peers import KnownPeers
 from shadowmesh.mesh.link_events import DirectoryAccepted, LinkChanged, RecordOutrun, UpdatesOpened
+from shadowmesh.mesh.neighbourhood import Neighbourhood
+from shadowmesh.mesh.network_check import NetworkCheck
 from shadowmesh.mesh.outlet import Outlet
 from shadowmesh.mesh.outputs import (
     ClosePorts,
     ConnectFailed,
+    NetworkChecked,
     Notice,
     OpenPorts,
     PeerConnected,
@@ -81,13 +84,15 @@ class Parts:
         handshaker = Handshaker(identity, self.own_record.record, entropy=entropy, wall_clock=wall_clock, now=now)
         self.connector = Connector(self.known, handshaker, entropy=entropy, now=now)
         self.puncher = Puncher(identity.peer_id, entropy=entropy)
+        self.check = NetworkCheck(entropy=entropy)
+        self.lan = Neighbourhood(identity.fingerprint, self.own_record, self.known, self.connector, entropy=entropy)
         for peer in self.trust.all():
             self.connector.add(peer)
 
     @property
     def all_drops(self) -> Mapping[str, int]:
         """How often something was ignored, by reason, over all parts."""
-        parts = (self.connector, self.puncher, self.tunnels, self.presence, self.link)
+        parts = (self.connector, self.puncher, self.tunnels, self.presence, self.link, self.lan)
         return merge_drops([self.drops, *(part.drops for part in parts)], self.connector.handshaker.drops)
 
     def handle_timeout(self, now: float) -> None:
@@ -97,6 +102,8 @@ class Parts:
             self.puncher.handle_timeout(now)
             self.tunnels.handle_timeout(now)
             self.presence.handle_timeout(now)
+            self.check.handle_timeout(now)
+            self.lan.handle_timeout(now)
             self.close_unused_ports(now)
             self.drain(now)
             due_at = self.next_timeout()
@@ -104,15 +111,19 @@ class Parts:
                 return
 
     def next_timeout(self) -> float | None:
-        parts = (self.link, self.connector, self.puncher, self.tunnels, self.presence, self.saving, self.out.ports)
-        deadlines = [part.next_timeout() for part in parts]
+        parts = (self.link, self.connector, self.puncher, self.tunnels, self.presence, self.check, self.lan)
+        deadlines = [part.next_timeout() for part in (*parts, self.saving, self.out.ports)]
         return min((at for at in deadlines if at is not None), default=None)
 
     def drain(self, now: float) -> None:
         """Until no part has anything to say to another."""
+        self._drain_check()
         busy = True
         while busy:
             busy = self.drain_tunnels(now) or self._drain_puncher(now)
+            while (from_lan := self.lan.poll(now)) is not None:
+                self.out.append(from_lan)
+                busy = True
             while (from_connector := self.connector.poll()) is not None:
                 self._connector_output(from_connector, now)
                 busy = True
@@ -126,8 +137,21 @@ class Parts:
             while (from_presence := self.presence.poll()) is not None:
                 self._presence_output(from_presence, now)
                 busy = True
+        if self.check.end_unless(self.presence.is_asking):
+            self.out.append(NetworkChecked())
         if self.saving.is_due(now):
             self.save(now)
+
+    def check_network(self, now: float) -> None:
+        """The observers of our NAT come last: a NAT that counts then stands where they have seen it."""
+        if not self.check.is_running:
+            self.check.start(self.link.nodes, self.presence.servers, now)
+            self._drain_check()
+            self.presence.check_again(now)
+
+    def _drain_check(self) -> None:
+        while (output := self.check.poll()) is not None:
+            self.out.append(output)
 
     def drain_tunnels(self, now: float) -> bool:
         busy = False
@@ -289,6 +313,7 @@ class Parts:
         self.drain_tunnels(now)
         self.out.append(PeerDisconnected(peer, reason))
         self.connector.disconnected(peer, reason, now)
+        self.lan.peer_missing(now)
 
     def own_record_found(self, record: SignedRecord | None, record_id: bytes, now: float) -> None:
         """What the backbone holds of ours: this very record, or one that we have forgotten and must outdo."""

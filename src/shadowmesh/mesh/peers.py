@@ -23,6 +23,7 @@ LEGAL_MOVES: Mapping[PeerState, frozenset[PeerState]] = {
     _S.UNREACHABLE: frozenset({_S.LOOKING_UP, _S.CONNECTING, _S.CONNECTED, _S.IDLE}),
 }
 RETRY_DELAYS_S = (1.0, 2.0, 5.0, 15.0, 60.0)
+MAX_NEAR_ENDPOINTS = 4  # of several addresses, or of somebody who forges some
 RECENTLY_WANTED_S = 600.0  # how long an unreachable peer is tried again after somebody wanted it
 
 
@@ -60,11 +61,13 @@ class Peer:
     connected_at: float = float("-inf")
     wanted_until: float = float("-inf")
     online: bool | None = None  # as the backbone said last
+    near_endpoints: tuple[Endpoint, ...] = ()  # where it has announced itself in our LAN, the newest first
     hint_endpoints: tuple[Endpoint, ...] = ()
     call_candidates: tuple[Candidate, ...] = ()
     nat: NatBehaviour = UNKNOWN_NAT  # as the peer told in a call
     punching: bool = False
     punch: PunchEnded | None = None  # how the last attempt to open a path ended
+    last_attempt: Attempt | None = None
 
     @property
     def peer_id(self) -> PeerID:
@@ -83,6 +86,9 @@ class Peer:
             if not (self.nat.is_hard and candidate.kind is CandidateKind.SERVER_REFLEXIVE)
         )
 
+    def seen_near(self, endpoint: Endpoint) -> None:
+        self.near_endpoints = tuple(dict.fromkeys([endpoint, *self.near_endpoints]))[:MAX_NEAR_ENDPOINTS]
+
     def move(self, to: PeerState, reason: str = "") -> None:
         """Raises IllegalMove."""
         if to not in LEGAL_MOVES[self.state]:
@@ -90,7 +96,7 @@ class Peer:
         self.state = to
         self.reason = reason
         if to not in (PeerState.LOOKING_UP, PeerState.CONNECTING):
-            self.attempt = None
+            self.last_attempt, self.attempt = self.attempt or self.last_attempt, None
         if to in (PeerState.LOOKING_UP, PeerState.CONNECTING, PeerState.CONNECTED):
             self.attempt_at = None
 

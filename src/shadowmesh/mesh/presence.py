@@ -11,6 +11,7 @@ from shadowmesh.mesh.calls import OwnAddresses
 from shadowmesh.mesh.outputs import Notice
 from shadowmesh.mesh.own_record import OwnRecord
 from shadowmesh.paths.candidates import Candidate, CandidateKind
+from shadowmesh.paths.classification import Observation
 from shadowmesh.paths.events import NatChanged, PortsReleased, PortsWanted, ReflexiveChanged
 from shadowmesh.paths.nat_discovery import NatDiscovery
 from shadowmesh.records.hints import MAX_HINT_ENDPOINTS
@@ -106,6 +107,24 @@ class OwnPresence:
             self._mapped = endpoint
             self._endpoints_changed()
             self._advance(now)
+
+    @property
+    def servers(self) -> tuple[Endpoint, ...]:
+        """Who is asked what our NAT does."""
+        return self._nat.servers
+
+    @property
+    def observations(self) -> tuple[Observation, ...]:
+        return self._nat.observations
+
+    @property
+    def is_asking(self) -> bool:
+        return self._nat.is_asking
+
+    def check_again(self, now: float) -> None:
+        """Somebody wants to know what our NAT does now."""
+        self._nat.check_again(now)
+        self._advance(now)
 
     def ports_opened(self, ports: Sequence[int], now: float) -> None:
         """The answer to PortsWanted of `peer` None."""

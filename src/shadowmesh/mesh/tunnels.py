@@ -14,7 +14,7 @@ from shadowmesh.mesh.answer_watch import AnswerWatch
 from shadowmesh.mesh.outputs import InstallPeer, Ponged, RemovePeer, SetPath
 from shadowmesh.mesh.ratchets import Ratchets
 from shadowmesh.paths.events import PathLost, PathMoved, PingDone
-from shadowmesh.paths.probes import PathProber, ProbeStatus
+from shadowmesh.paths.probes import PathProber, ProbedPath, ProbeStatus
 from shadowmesh.session.cipher import Cipher
 from shadowmesh.session.events import PeerAuthenticated, Role, SessionEstablished
 from shadowmesh.session.ratchet import PskChanged
@@ -106,6 +106,10 @@ class Tunnels:
 
     def status(self, peer: PeerID) -> ProbeStatus | None:
         return self._prober.status(peer)
+
+    def alternates(self, peer: PeerID) -> tuple[ProbedPath, ...]:
+        """The other ways to a peer that has a tunnel."""
+        return self._prober.alternates(peer)
 
     def paths(self) -> set[Endpoint]:
         """Where all peers are at present."""

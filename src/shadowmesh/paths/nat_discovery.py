@@ -93,6 +93,16 @@ class NatDiscovery:
         return self._reflexive.observations
 
     @property
+    def servers(self) -> tuple[Endpoint, ...]:
+        """Who is asked."""
+        return self._reflexive.servers
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether an answer, or a test, is still to come."""
+        return self._reflexive.is_asking or self._waits_for_ports or self._tests is not None
+
+    @property
     def newest(self) -> Endpoint | None:
         """The IPv4 mapping that was made last, for any of our ports: where a NAT that counts stands."""
         return self._newest
@@ -121,6 +131,14 @@ class NatDiscovery:
         self._filtering = Filtering.UNKNOWN
         self._behaviour = nat.UNKNOWN_NAT
         self._reflexive.network_changed(now)
+        self._advance(now)
+
+    def check_again(self, now: float) -> None:
+        """Asks and tests anew; until then what was learnt holds."""
+        self._end_tests()
+        self._tested = False
+        self._samples.clear()
+        self._reflexive.ask(now)
         self._advance(now)
 
     def ports_opened(self, ports: Sequence[int], now: float) -> None:
@@ -177,7 +195,7 @@ class NatDiscovery:
             self._told = (behaviour, self._newest)
             self._behaviour = behaviour
             self._out.append(NatChanged(behaviour))
-        if not self._tested and not self._reflexive.is_asking(4) and behaviour.mapping is not nat.Mapping.UNKNOWN:
+        if not self._tested and not self._reflexive.is_asking_over(4) and behaviour.mapping is not nat.Mapping.UNKNOWN:
             self._tested = True
             self._want_ports(behaviour)
 

@@ -12,6 +12,7 @@ from shadowmesh.paths.nat_behaviour import Mapping, NatBehaviour
 from shadowmesh.paths.probe_datagram import ProbeKeys
 from shadowmesh.paths.probed_session import ReplayWindow
 from shadowmesh.paths.punch_plan import MAX_SPRAY_PROBES, Role, choose_role, predicted, random_ports
+from shadowmesh.paths.punch_report import MAX_REPORTED, ProbedEndpoint, PunchReport
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.entropy import Entropy
 
@@ -74,6 +75,7 @@ class Punch:
     probes_sent: int = 0
     sprayed: int = 0  # of them, to ports that were drawn
     found: bool = False
+    answers: dict[Endpoint, float] = field(default_factory=dict)  # round trips
     last_sent_us: int = 0
     called_at: float = field(init=False)
     _spray: Iterator[int] | None = None
@@ -174,6 +176,19 @@ class Punch:
         """Of a new probe: rises even when the clock has not."""
         self.last_sent_us = max(self.last_sent_us + 1, int(now * 1_000_000))
         return self.last_sent_us
+
+    def report(self) -> PunchReport:
+        probed = [
+            ProbedEndpoint(each.endpoint, each.kind, each.sent, self.answers.get(each.endpoint))
+            for each in self.targets.values()
+        ]
+        met_by_chance = [
+            ProbedEndpoint(endpoint, CandidateKind.PEER_REFLEXIVE, 1, rtt_s)
+            for endpoint, rtt_s in self.answers.items()
+            if endpoint not in self.targets
+        ]
+        reported = sorted([*met_by_chance, *probed], key=lambda each: each.rtt_s is None)[:MAX_REPORTED]
+        return PunchReport(self.started_at, self.own_nat, self.peer_nat, self.role, self.probes_sent, tuple(reported))
 
     def next_timeout(self) -> float:
         due = [target.due_at for target in self.targets.values()]

@@ -42,11 +42,12 @@ class _Query:
 class ReflexiveDiscovery:
     """Knows our reflexive endpoints. After each call: drain `poll()`, then read `next_timeout()`."""
 
-    def __init__(self, *, entropy: Entropy) -> None:
+    def __init__(self, *, entropy: Entropy, max_servers: int = MAX_SERVERS) -> None:
         self._entropy = entropy
+        self._max_servers = max_servers
         self._servers: tuple[Endpoint, ...] = ()
         self._queries: dict[Endpoint, _Query] = {}
-        self._answers: dict[Endpoint, Endpoint] = {}
+        self._answers: dict[Endpoint, Observation] = {}
         self._asked_at: float | None = None
         self._keep_fresh = False
         self._out: deque[Transmit | ReflexiveChanged] = deque()
@@ -55,14 +56,23 @@ class ReflexiveDiscovery:
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Distinct, in the order of the servers."""
-        return tuple(dict.fromkeys(self._answers[server] for server in self._servers if server in self._answers))
+        return tuple(dict.fromkeys(seen.mapped for seen in self.observations))
 
     @property
     def observations(self) -> tuple[Observation, ...]:
         """In the order in which the servers were asked."""
-        return tuple(Observation(server, self._answers[server]) for server in self._servers if server in self._answers)
+        return tuple(self._answers[server] for server in self._servers if server in self._answers)
 
-    def is_asking(self, version: int) -> bool:
+    @property
+    def servers(self) -> tuple[Endpoint, ...]:
+        return self._servers
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether any server may still answer."""
+        return bool(self._queries)
+
+    def is_asking_over(self, version: int) -> bool:
         """Whether a server of this IP version may still answer."""
         return any(server.address.version == version for server in self._queries)
 
@@ -70,9 +80,13 @@ class ReflexiveDiscovery:
         """Whether some answers are of an earlier round, and so perhaps of an earlier mapping, than others."""
         return any(server in self._answers and server.address.version == version for server in self._queries)
 
+    def expects(self, source: Endpoint) -> bool:
+        """Whether this server has been asked and has not answered yet."""
+        return source in self._queries
+
     def set_servers(self, servers: Sequence[Endpoint], now: float) -> None:
-        """Asks them all, the first eight, when there are new ones among them."""
-        chosen = tuple(dict.fromkeys(servers))[:MAX_SERVERS]
+        """Asks the first `max_servers` of them, when there are new ones among them."""
+        chosen = tuple(dict.fromkeys(servers))[: self._max_servers]
         if chosen == self._servers:
             return
         before, known = self.endpoints, self._servers
@@ -81,12 +95,20 @@ class ReflexiveDiscovery:
         self._queries = {server: self._queries[server] for server in chosen if server in self._queries}
         self._report(before)
         if not set(chosen) <= set(known):
-            self._ask(now)
+            self.ask(now)
+
+    def ask(self, now: float) -> None:
+        """All servers, however young their answers are."""
+        if not self._servers:
+            return
+        self._asked_at = now
+        self._queries = {server: _Query(self._entropy(stun.TRANSACTION_ID_BYTES), now) for server in self._servers}
+        self._advance(now)
 
     def refresh(self, now: float) -> None:
         """Asks unless the answers are younger than 25 s."""
         if self._asked_at is None or now >= self._asked_at + REFRESH_S:
-            self._ask(now)
+            self.ask(now)
 
     def keep_fresh(self, needed: bool, now: float) -> None:
         """While needed, the mapping is used every 25 s, so that a NAT does not forget it."""
@@ -99,7 +121,7 @@ class ReflexiveDiscovery:
         before = self.endpoints
         self._answers.clear()
         self._report(before)
-        self._ask(now)
+        self.ask(now)
 
     def receive_datagram(self, data: bytes, source: Endpoint, now: float) -> None:
         try:
@@ -113,7 +135,8 @@ class ReflexiveDiscovery:
             return
         del self._queries[source]
         before = self.endpoints
-        self._answers[source] = message.mapped
+        rtt_s = max(0.0, now - query.started_at) if query.sent == 1 else None
+        self._answers[source] = Observation(source, message.mapped, now, rtt_s)
         self._report(before)
         self._advance(now)
 
@@ -133,16 +156,9 @@ class ReflexiveDiscovery:
     def drops(self) -> Mapping[str, int]:
         return self._drops
 
-    def _ask(self, now: float) -> None:
-        if not self._servers:
-            return
-        self._asked_at = now
-        self._queries = {server: _Query(self._entropy(stun.TRANSACTION_ID_BYTES), now) for server in self._servers}
-        self._advance(now)
-
     def _advance(self, now: float) -> None:
         if self._keep_fresh and self._asked_at is not None and now >= self._asked_at + REFRESH_S:
-            self._ask(now)
+            self.ask(now)
             return
         for server, query in list(self._queries.items()):
             if now < query.due_at:
