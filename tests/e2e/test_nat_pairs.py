@@ -6,11 +6,10 @@ All pairs: `make grid`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from bench.nat_grid.city import city
-from bench.nat_grid.meeting import Meeting, Outcome, meet
+from bench.nat_grid.city import all_meet, city
+from bench.nat_grid.meeting import Meeting, Outcome
 from bench.nat_grid.places import BY_NAME, expected
 
 from shadowmesh.lab.nat.theory import Method
@@ -44,9 +43,7 @@ def outcomes() -> Iterator[Mapping[str, Outcome]]:
         ]
         meetings.append(town.neighbours())
         town.wake()
-        with ThreadPoolExecutor(len(meetings)) as pool:
-            names = [meeting.name for meeting in meetings]
-            yield dict(zip(names, pool.map(meet, meetings), strict=True))
+        yield {result.meeting.name: result.outcome for result in all_meet(meetings)}
 
 
 @pytest.mark.parametrize(("near", "far"), PAIRS)
@@ -89,6 +86,11 @@ def test_neighbours_talk_through_their_own_network(outcomes: Mapping[str, Outcom
 
 def test_firewalls_of_ipv6_are_passed_where_nats_are_not(outcomes: Mapping[str, Outcome]) -> None:
     assert outcomes["ipv6 x ipv6"].path.startswith("[")
+
+
+def test_the_status_tells_the_reason_too(outcomes: Mapping[str, Outcome]) -> None:
+    assert "relay needed: both routers" in outcomes["symmetric x symmetric"].status
+    assert outcomes["symmetric x port"].status == "connected"
 
 
 def test_who_cannot_be_reached_is_told_why_and_what_to_do(outcomes: Mapping[str, Outcome]) -> None:

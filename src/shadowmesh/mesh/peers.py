@@ -84,11 +84,12 @@ class Peer:
         )
 
     def move(self, to: PeerState, reason: str = "") -> None:
-        """Raises IllegalMove."""
+        """While an unreachable peer is tried again, the last reason stands. Raises IllegalMove."""
         if to not in LEGAL_MOVES[self.state]:
             raise IllegalMove(f"{self.state.value} -> {to.value}")
+        if reason or to is PeerState.CONNECTED or self.state is PeerState.IDLE:
+            self.reason = reason
         self.state = to
-        self.reason = reason
         if to not in (PeerState.LOOKING_UP, PeerState.CONNECTING):
             self.attempt = None
         if to in (PeerState.LOOKING_UP, PeerState.CONNECTING, PeerState.CONNECTED):
