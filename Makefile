@@ -45,6 +45,10 @@ format: setup  ## Put the code in the form that `check` wants
 	$(RUN) ruff format .
 	cargo fmt --manifest-path engine/Cargo.toml --all
 
+grid: setup  ## Real nodes behind every pair of NAT kinds, beside what theory says (root; three minutes)
+	@scripts/debian-packages.sh test
+	$(RUN) python -m bench.nat_grid
+
 bench: setup  ## The figures, each as a ratio to what it is compared with (root, Go; about eight minutes)
 	@scripts/debian-packages.sh bench
 	$(RUN) python -m bench
@@ -64,4 +68,4 @@ model: .tools/bin/verifpal  ## Verifpal on the session's exchange, every verdict
 clean:  ## Remove what was built
 	rm -rf .venv .uv .tools engine/target src/shadowmesh/_engine*.so
 
-.PHONY: help setup demo test unit check format bench pairs fuzz model clean
+.PHONY: help setup demo test unit check format grid bench pairs fuzz model clean

@@ -145,6 +145,11 @@ class Calls:
         return self._drops
 
 
+def with_addresses(call: Call, own: OwnAddresses) -> Call:
+    """The same call with what is known by now."""
+    return _call(PeerID(call.peer), call.token, own, answer=call.answer)
+
+
 def _call(peer: PeerID, token: bytes, own: OwnAddresses, *, answer: bool) -> Call:
     candidates = [candidate.encode() for candidate in own.candidates[:MAX_CALL_CANDIDATES]]
     return Call(peer=peer.raw, token=token, answer=answer, candidates=candidates, nat=own.nat.encode())

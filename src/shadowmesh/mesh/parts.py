@@ -12,12 +12,14 @@ from logging import ERROR
 from shadowmesh.backbone_protocol.queries import HAVE_BYTES
 from shadowmesh.backbone_protocol.updates import (
     MAX_SUBSCRIPTIONS,
+    Call,
     SetHints,
     Subscribe,
 )
 from shadowmesh.identity.keys import Identity
 from shadowmesh.identity.names import PeerID
 from shadowmesh.mesh.backbone_link import BackboneLink, LinkOutput
+from shadowmesh.mesh.calls import with_addresses
 from shadowmesh.mesh.connector import Connector, ConnectorOutput
 from shadowmesh.mesh.connector_events import AttemptFailed, LinkView, PunchOver, PunchWanted, RecordNeeded
 from shadowmesh.mesh.finder import Finder, FinderOutput, Found, KeysChanged
@@ -37,6 +39,7 @@ from shadowmesh.mesh.outputs import (
     Ponged,
     SaveRecord,
     SaveState,
+    SendUpdate,
 )
 from shadowmesh.mesh.own_record import OwnRecord
 from shadowmesh.mesh.presence import EndpointsChanged, OwnPresence, PresenceOutput, RecordRenewed
@@ -86,6 +89,7 @@ class Parts:
         self.puncher = Puncher(identity.peer_id, entropy=entropy)
         self.check = NetworkCheck(entropy=entropy)
         self.lan = Neighbourhood(identity.fingerprint, self.own_record, self.known, self.connector, entropy=entropy)
+        self._held_call: Call | None = None
         for peer in self.trust.all():
             self.connector.add(peer)
 
@@ -124,7 +128,7 @@ class Parts:
             while (from_lan := self.lan.poll(now)) is not None:
                 self.out.append(from_lan)
                 busy = True
-            while (from_connector := self.connector.poll()) is not None:
+            while (from_connector := self._poll_connector(now)) is not None:
                 self._connector_output(from_connector, now)
                 busy = True
             while (from_link := self.link.poll()) is not None:
@@ -159,6 +163,19 @@ class Parts:
             self._tunnel_output(output, now)
             busy = True
         return busy
+
+    def _poll_connector(self, now: float) -> ConnectorOutput | None:
+        """Behind a NAT that counts, a call and all that comes after it wait until we know where the NAT stands."""
+        if self._held_call is None:
+            output = self.connector.poll()
+            if not (isinstance(output, SendUpdate) and isinstance(output.message, Call)):
+                return output
+            self._held_call = output.message
+            self.presence.sample(now)
+        if self.presence.is_sampling:
+            return None
+        call, self._held_call = self._held_call, None
+        return SendUpdate(with_addresses(call, self.presence.addresses))
 
     def _connector_output(self, output: ConnectorOutput, now: float) -> None:
         match output:

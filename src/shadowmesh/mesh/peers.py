@@ -90,11 +90,12 @@ class Peer:
         self.near_endpoints = tuple(dict.fromkeys([endpoint, *self.near_endpoints]))[:MAX_NEAR_ENDPOINTS]
 
     def move(self, to: PeerState, reason: str = "") -> None:
-        """Raises IllegalMove."""
+        """While an unreachable peer is tried again, the last reason stands. Raises IllegalMove."""
         if to not in LEGAL_MOVES[self.state]:
             raise IllegalMove(f"{self.state.value} -> {to.value}")
+        if reason or to is PeerState.CONNECTED or self.state is PeerState.IDLE:
+            self.reason = reason
         self.state = to
-        self.reason = reason
         if to not in (PeerState.LOOKING_UP, PeerState.CONNECTING):
             self.last_attempt, self.attempt = self.attempt or self.last_attempt, None
         if to in (PeerState.LOOKING_UP, PeerState.CONNECTING, PeerState.CONNECTED):

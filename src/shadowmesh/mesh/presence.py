@@ -131,6 +131,15 @@ class OwnPresence:
         self._nat.ports_opened(ports, now)
         self._advance(now)
 
+    @property
+    def is_sampling(self) -> bool:
+        return self._nat.is_sampling
+
+    def sample(self, now: float) -> None:
+        """Behind a NAT that counts, `addresses` soon says where it stands now."""
+        self._nat.sample(now)
+        self._advance(now)
+
     def outdo(self, sequence: int, now: float) -> None:
         """Somebody holds a record of ours with this number."""
         self._renew(now, above=sequence)

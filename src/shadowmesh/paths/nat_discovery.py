@@ -10,6 +10,7 @@ from collections import Counter, deque
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
+from math import inf
 
 from shadowmesh.paths import nat_behaviour as nat
 from shadowmesh.paths.classification import MIN_SAMPLES, Observation, classify_mapping, estimate_block, steady_step
@@ -24,6 +25,7 @@ from shadowmesh.wire.transmit import Transmit
 
 _RETRANSMIT_OFFSETS_S = (0.0, 0.4, 1.0)
 _GIVE_UP_AFTER_S = 2.0
+SAMPLE_LASTS_S = 0.5  # two calls that cross count from the same port: a second sample would take the next one
 PORTS = MIN_SAMPLES + 1  # one for the filtering, the others to see where ports lie
 
 NatOutput = Transmit | ReflexiveChanged | NatChanged | PortsWanted | PortsReleased
@@ -72,6 +74,8 @@ class NatDiscovery:
         self._tests: _Tests | None = None
         self._tested = False  # on this network
         self._waits_for_ports = False
+        self._samples_newest = False
+        self._sampled_at = -inf
         self._samples: list[int] = []  # ports that the NAT chose for our test ports, in that order
         self._filtering = Filtering.UNKNOWN
         self._newest: Endpoint | None = None
@@ -141,17 +145,32 @@ class NatDiscovery:
         self._reflexive.ask(now)
         self._advance(now)
 
+    @property
+    def is_sampling(self) -> bool:
+        """Whether `sample` goes on."""
+        return self._samples_newest
+
+    def sample(self, now: float) -> None:
+        """Behind a NAT that counts: finds out where it stands, by one more mapping. Others take ports at any time."""
+        idle = not self._waits_for_ports and self._tests is None
+        if self._behaviour.is_predictable and idle and now >= self._sampled_at + SAMPLE_LASTS_S:
+            self._sampled_at = now
+            self._samples_newest = self._waits_for_ports = True
+            self._out.append(PortsWanted(None, 1))
+            self._advance(now)
+
     def ports_opened(self, ports: Sequence[int], now: float) -> None:
         """The answer to PortsWanted; none when the system gives none."""
         servers = [seen.observer for seen in self._reflexive.observations if seen.observer.address.version == 4]
         if not self._waits_for_ports or not ports or not servers:
             if ports:
                 self._out.append(PortsReleased(tuple(ports)))
-            self._waits_for_ports = False
+            self._waits_for_ports = self._samples_newest = False
             return
         self._waits_for_ports = False
         tests = {
-            port: _Test(self._entropy(stun.TRANSACTION_ID_BYTES), number == 0) for number, port in enumerate(ports)
+            port: _Test(self._entropy(stun.TRANSACTION_ID_BYTES), number == 0 and not self._samples_newest)
+            for number, port in enumerate(ports)
         }
         self._tests = _Tests(servers[0], tests, now)
         self._advance(now)
@@ -257,13 +276,15 @@ class NatDiscovery:
             if test.change_port:
                 came = test.answer is not None
                 self._filtering = Filtering.ADDRESS_DEPENDENT if came else Filtering.ADDRESS_AND_PORT_DEPENDENT
-            elif test.answer is not None and test.answer.port != port:  # one that it kept tells nothing of its choice
-                self._samples.append(test.answer.port)
+            elif test.answer is not None and test.answer.port != port and not self._samples_newest:
+                self._samples.append(test.answer.port)  # one that it kept tells nothing of its choice
             self._newest = test.answer or self._newest
+        if self._samples_newest:
+            self._told = (self._behaviour, self._newest)  # who asked for it looks itself
         self._end_tests()
 
     def _end_tests(self) -> None:
         if self._tests is not None:
             self._out.append(PortsReleased(tuple(self._tests.by_port)))
         self._tests = None
-        self._waits_for_ports = False
+        self._waits_for_ports = self._samples_newest = False

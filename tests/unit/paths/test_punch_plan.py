@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.sim.chance import SeededEntropy
 
-from shadowmesh.paths.nat_behaviour import ALL_PORTS, Filtering, Mapping, NatBehaviour, PortRange
+from shadowmesh.paths.nat_behaviour import ALL_PORTS, UNKNOWN_NAT, Filtering, Mapping, NatBehaviour, PortRange
 from shadowmesh.paths.punch_plan import (
     BLOCK_SOCKETS,
     MAX_SOCKETS,
@@ -54,6 +54,8 @@ RANGES = st.tuples(st.integers(1, 65535), st.integers(1, 65535)).map(sorted).map
         (HARD, EASY, Role.HOLD_PORTS),
         (HARD, COUNTING, Role.NONE),
         (HARD, HARD, Role.NONE),
+        (UNKNOWN_NAT, HARD, Role.PLAIN),
+        (COUNTING, UNKNOWN_NAT, Role.PLAIN),
     ],
 )
 def test_the_table_of_roles(own: NatBehaviour, peer: NatBehaviour, role: Role) -> None:
