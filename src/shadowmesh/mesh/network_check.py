@@ -6,7 +6,7 @@ distance. Spec: docs/spec/mesh.md, section 8.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from shadowmesh.paths.candidates import Candidate
@@ -60,11 +60,13 @@ class NetworkCheck:
     def is_asking(self) -> bool:
         return self._others.is_asking
 
-    def start(self, nodes: Sequence[BackboneNode], asked: Sequence[Endpoint], now: float) -> None:
-        """Of each node one endpoint of each address family is asked, unless somebody else asks it: `asked`."""
+    def start(
+        self, nodes: Sequence[BackboneNode], asked: Sequence[Endpoint], versions: Collection[int], now: float
+    ) -> None:
+        """Of each node one endpoint of each of our IP versions is asked, unless somebody else asks it: `asked`."""
         self._started_at = now
         self._is_running = True
-        others = [endpoint for node in nodes for endpoint in _one_a_family(node) if endpoint not in asked]
+        others = [endpoint for node in nodes for endpoint in _one_a_version(node, versions) if endpoint not in asked]
         self._others.set_servers(others, now)
         if not self._others.is_asking:
             self._others.ask(now)
@@ -114,6 +116,6 @@ def _observer(endpoint: Endpoint, node: BackboneNode, answer: Observation | None
     return Observer(endpoint, node.url, node.region, answer.mapped, answer.rtt_s)
 
 
-def _one_a_family(node: BackboneNode) -> Iterator[Endpoint]:
-    for version in (4, 6):
+def _one_a_version(node: BackboneNode, versions: Collection[int]) -> Iterator[Endpoint]:
+    for version in sorted(versions):
         yield from [endpoint for endpoint in node.stun if endpoint.address.version == version][:1]

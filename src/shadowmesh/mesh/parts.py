@@ -149,7 +149,8 @@ class Parts:
     def check_network(self, now: float) -> None:
         """The observers of our NAT come last: a NAT that counts then stands where they have seen it."""
         if not self.check.is_running:
-            self.check.start(self.link.nodes, self.presence.servers, now)
+            versions = {endpoint.address.version for endpoint in self.presence.addresses.endpoints}
+            self.check.start(self.link.nodes, self.presence.servers, versions, now)
             self._drain_check()
             self.presence.check_again(now)
 

@@ -25,6 +25,12 @@ def test_of_the_other_nodes_one_endpoint_of_each_family_is_asked() -> None:
     assert [each.destination for each in transmits(check)] == [FAR.stun[0], FAR.stun[2]]
 
 
+def test_nobody_is_asked_over_an_ip_version_that_we_do_not_have() -> None:
+    check = NetworkCheck(entropy=SeededEntropy(1))
+    check.start([FAR], [], {6}, 1.0)
+    assert [each.destination for each in transmits(check)] == [FAR.stun[2]]
+
+
 def test_the_check_ends_once_when_all_have_answered() -> None:
     check = checking()
     for request in transmits(check):
@@ -65,7 +71,7 @@ def test_a_second_check_asks_the_same_nodes_again() -> None:
     check = checking()
     for request in transmits(check):
         answer(check, request, 1.08)
-    check.start([NEAR, FAR], [NEAR.stun[0]], 60.0)
+    check.start([NEAR, FAR], [NEAR.stun[0]], {4, 6}, 60.0)
     assert len(transmits(check)) == 2
 
 
@@ -75,13 +81,13 @@ def test_a_large_directory_makes_no_flood() -> None:
         for n in range(1, 65)
     ]
     check = NetworkCheck(entropy=SeededEntropy(1))
-    check.start(nodes, [], 1.0)
+    check.start(nodes, [], {4}, 1.0)
     assert len(transmits(check)) == MAX_OTHERS
 
 
 def checking() -> NetworkCheck:
     check = NetworkCheck(entropy=SeededEntropy(1))
-    check.start([NEAR, FAR], [NEAR.stun[0]], 1.0)
+    check.start([NEAR, FAR], [NEAR.stun[0]], {4, 6}, 1.0)
     return check
 
 
