@@ -26,6 +26,8 @@ pub(super) struct Peer {
     pub(super) public_key: PublicKey,
     path: Path,
     pub(super) follow: bool,
+    /// Where its last initiation came from.
+    pub(super) asked_from: Option<Path>,
     told_at: Option<Instant>,
     pub(super) outgoing: Arc<Outgoing>,
     pub(super) sessions: Sessions,
@@ -46,6 +48,7 @@ impl Peer {
             public_key: config.public_key,
             path: config.path,
             follow: config.follow,
+            asked_from: None,
             told_at: None,
             outgoing: Arc::new(Outgoing::new(config.path, Arc::clone(sessions.sending()))),
             sessions,
