@@ -9,6 +9,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_COMPILE_BYTECODE := 1
 unexport PYTHONDONTWRITEBYTECODE
 export CARGO_TARGET_DIR := $(CURDIR)/engine/target
+FUZZ_INPUTS ?= 200000
 
 help:  ## What there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -38,19 +39,29 @@ check: setup  ## Format, lint, types, import directions, a test for each module
 	$(RUN) deptry src
 	$(RUN) python scripts/check_mirror.py
 	cargo fmt --manifest-path engine/Cargo.toml --all --check
-	cargo clippy --manifest-path engine/Cargo.toml --workspace --all-targets --release --quiet -- -D warnings
+	cargo clippy --manifest-path engine/Cargo.toml --workspace --all-targets --features shadowmesh-fuzz/libfuzzer \
+		--release --quiet -- -D warnings
 
 format: setup  ## Put the code in the form that `check` wants
 	$(RUN) ruff check --fix .
 	$(RUN) ruff format .
 	cargo fmt --manifest-path engine/Cargo.toml --all
 
+grid: setup  ## Real nodes behind every pair of NAT kinds, beside what theory says (root; three minutes)
+	@scripts/debian-packages.sh test
+	$(RUN) python -m bench.nat_grid
+
 bench: setup  ## The figures, each as a ratio to what it is compared with (root, Go; about eight minutes)
 	@scripts/debian-packages.sh bench
 	$(RUN) python -m bench
 
-fuzz: setup  ## Mutated input for every decoder
-	$(RUN) python -m fuzz --inputs 200000
+pairs: setup  ## 10,000 random pairs of networks on a virtual internet, compared with the theory
+	$(RUN) python -m tests.sim.random_pairs --pairs 10000 --seed 1
+
+fuzz: setup  ## Mutated input for every decoder, input chosen by coverage for the engine; FUZZ_INPUTS for each target
+	@scripts/debian-packages.sh fuzz
+	$(RUN) python -m fuzz --inputs $(FUZZ_INPUTS)
+	scripts/fuzz-engine.sh run $(FUZZ_INPUTS)
 
 model: .tools/bin/verifpal  ## Verifpal on the session's exchange, every verdict compared (two minutes, and three to build it once)
 	python3 docs/spec/model/check.py $<
@@ -61,4 +72,4 @@ model: .tools/bin/verifpal  ## Verifpal on the session's exchange, every verdict
 clean:  ## Remove what was built
 	rm -rf .venv .uv .tools engine/target src/shadowmesh/_engine*.so
 
-.PHONY: help setup demo test unit check format bench fuzz model clean
+.PHONY: help setup demo test unit check format grid bench pairs fuzz model clean

@@ -14,6 +14,7 @@ from shadowmesh.backbone_protocol.login import Challenge, LoginReply, LoginReque
 from shadowmesh.backbone_protocol.proof import Proof
 from shadowmesh.backbone_protocol.queries import PeerReply
 from shadowmesh.identity.keys import Identity
+from shadowmesh.paths.lan.record_transfer import RecordChunk, RecordRequest
 from shadowmesh.paths.nat_behaviour import UNKNOWN_NAT
 from shadowmesh.paths.port_mapping import nat_pmp, pcp
 from shadowmesh.paths.port_mapping.ssdp import GATEWAY_TYPES, SearchResponse
@@ -31,6 +32,7 @@ def main() -> None:
     login_messages()
     session_messages()
     port_mapping_messages()
+    lan_messages()
 
 
 def from_vectors() -> None:
@@ -40,6 +42,9 @@ def from_vectors() -> None:
     write("hints", [bytes.fromhex(case["hints"]) for case in load("hints")["accepted"]])
     write("cache_entry", [bytes.fromhex(case["entry"]) for case in load("cache_entry")["accepted"]])
     write("cbor", [bytes.fromhex(case["cbor"]) for case in records["cbor_refused"]])
+    punching = load("punching")
+    write("candidate", [bytes.fromhex(case["candidate"]) for case in punching["candidates"]])
+    write("nat_behaviour", [bytes.fromhex(case["nat"]) for case in punching["nat_behaviours"]])
     write("first_byte", [bytes.fromhex(case["hex"]) for case in load("first_byte")])
     plain_or_sealed = [case["file"].encode() for case in identities["key_files"][:2]]
     write("key_file", [*plain_or_sealed, *(case["file"].encode() for case in identities["key_files_refused"])])
@@ -129,6 +134,13 @@ def port_mapping_messages() -> None:
     encoded = [response.encode() for response in pcp_responses]
     write("pcp_response", [*encoded, encoded[0] + option])
     write("ssdp_response", [SearchResponse("http://192.168.7.1:5000/rootDesc.xml", GATEWAY_TYPES[0]).encode()])
+
+
+def lan_messages() -> None:
+    vectors = load("lan")
+    write("lan_announcement", [bytes.fromhex(vectors["announcement"]["datagram"])])
+    write("lan_sealed", [bytes.fromhex(vectors[name]["datagram"]) for name in ("request", "chunk")])
+    write("lan_message", [RecordRequest(3).encode(), RecordChunk(bytes(8), 1, 7, bytes(1150)).encode()])
 
 
 def load(name: str) -> Any:

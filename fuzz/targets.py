@@ -9,6 +9,11 @@ from shadowmesh.backbone_protocol.proof import Proof
 from shadowmesh.backbone_protocol.queries import PeerReply
 from shadowmesh.identity import key_file
 from shadowmesh.identity.names import parse_name
+from shadowmesh.paths.candidates import Candidate
+from shadowmesh.paths.lan.announcement import Announcement
+from shadowmesh.paths.lan.pair_secret import TAG_BYTES, PairSecret
+from shadowmesh.paths.lan.record_transfer import RecordChunk, RecordRequest, open_sealed, tag_in
+from shadowmesh.paths.nat_behaviour import NatBehaviour
 from shadowmesh.paths.port_mapping import nat_pmp, pcp
 from shadowmesh.paths.port_mapping.ssdp import SearchResponse
 from shadowmesh.records.cache_entry import CacheEntry
@@ -97,6 +102,29 @@ def _session_ratchet(data: bytes) -> None:
     assert RatchetMessage.decode(step, data).encode() == data  # noqa: S101 - as above
 
 
+def _candidate(data: bytes) -> None:
+    assert Candidate.decode(data).encode() == data  # noqa: S101 - as above
+
+
+def _nat_behaviour(data: bytes) -> None:
+    behaviour = NatBehaviour.decode(data)
+    assert NatBehaviour.decode(behaviour.encode()) == behaviour  # noqa: S101 - as above
+
+
+def _lan_announcement(data: bytes) -> None:
+    assert Announcement.decode(data).encode() == data  # noqa: S101 - as above
+
+
+def _lan_message(data: bytes) -> None:
+    kind = RecordRequest if data[:1] < b"\x08" and not any(data[1:]) else RecordChunk
+    assert kind.decode(data).encode() == data  # noqa: S101 - as above
+
+
+def _lan_sealed(data: bytes) -> None:
+    tag_in(data)
+    open_sealed(data, PairSecret(bytes(TAG_BYTES), bytes(32)))
+
+
 def _nat_pmp_request(data: bytes) -> None:
     kind = nat_pmp.AddressRequest if len(data) == nat_pmp.AddressRequest.SIZE else nat_pmp.MapRequest
     kind.decode(data)
@@ -109,6 +137,7 @@ def _pcp_response(data: bytes) -> None:
 
 TARGETS = (
     Target("cache_entry", CacheEntry.decode),
+    Target("candidate", _candidate),
     Target("cbor", _cbor),
     Target("client_message", updates.decode_client_message),
     Target("directory", _directory, (DecodeError, DirectoryRefused)),
@@ -116,10 +145,14 @@ TARGETS = (
     Target("first_byte", classify, ()),
     Target("hints", Hints.decode),
     Target("key_file", _key_file, (DecodeError, key_file.PassphraseNeeded)),
+    Target("lan_announcement", _lan_announcement),
+    Target("lan_message", _lan_message),
+    Target("lan_sealed", _lan_sealed),
     Target("login_reply", _login_reply),
     Target("login_request", _login_request),
     Target("login_request_json", _login_request_json),
     Target("name", _name),
+    Target("nat_behaviour", _nat_behaviour),
     Target("nat_pmp_request", _nat_pmp_request),
     Target("nat_pmp_response", nat_pmp.decode_response),
     Target("pcp_request", pcp.MapRequest.decode),

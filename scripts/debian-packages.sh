@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the programs that the demo, the tests or the benchmarks drive. Without root it says what is missing.
+# Installs the programs that the demo, the tests, the benchmarks or the fuzzing need. Without root it says what is missing.
 set -euo pipefail
 
 case "${1:-}" in
@@ -7,7 +7,8 @@ case "${1:-}" in
     test) wanted="iproute2:ip iputils-ping:ping wireguard-tools:wg wireguard-go:wireguard-go iperf3:iperf3 nftables:nft
         conntrack:conntrack miniupnpd:miniupnpd" ;;
     bench) wanted="iproute2:ip iputils-ping:ping wireguard-tools:wg wireguard-go:wireguard-go iperf3:iperf3 ethtool:ethtool" ;;
-    *) echo "usage: debian-packages.sh demo|test|bench" >&2; exit 2 ;;
+    fuzz) wanted="g++:c++" ;;
+    *) echo "usage: debian-packages.sh demo|test|bench|fuzz" >&2; exit 2 ;;
 esac
 
 missing=()

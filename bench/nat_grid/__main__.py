@@ -9,10 +9,8 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
-from bench.nat_grid.city import City, city, rounds
-from bench.nat_grid.meeting import Meeting, meet
+from bench.nat_grid.city import City, all_meet, city, rounds
 from bench.nat_grid.places import KINDS, PlaceKind
 from bench.nat_grid.report import HEAD, Result, grid, to_json
 
@@ -44,17 +42,12 @@ def run(town: City, kinds: Sequence[PlaceKind]) -> list[Result]:
     first, *others = rounds(kinds, near, far)
     results = []
     for number, meetings in enumerate([first + special, *others], 1):
-        met = _all_meet(meetings)
+        met = all_meet(meetings)
         results += met
         expected = sum(each.as_expected for each in met)
         progress = f"round {number} of {len(others) + 1}: {expected} of {len(met)} pairs as expected"
         print(progress, file=sys.stderr, flush=True)
     return results
-
-
-def _all_meet(meetings: Sequence[Meeting]) -> list[Result]:
-    with ThreadPoolExecutor(len(meetings)) as pool:
-        return [Result(meeting, outcome) for meeting, outcome in zip(meetings, pool.map(meet, meetings), strict=True)]
 
 
 if __name__ == "__main__":

@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench.nat_grid.meeting import Meeting, Party
+from bench.nat_grid.meeting import Meeting, Party, meet
 from bench.nat_grid.nodes import Node, start_backbones, wait_until
 from bench.nat_grid.places import Place, PlaceKind, expected
+from bench.nat_grid.report import Result
 
 from shadowmesh.lab.nat.internet import Internet
 from shadowmesh.lab.nat.kind import NatKind
@@ -59,6 +60,12 @@ class City:
             list(pool.map(self._start, self._parties))
         wait_until(lambda: min(self._uptimes()) >= _CLASSIFY_S, _CLASSIFY_S)
 
+    def delay(self, delay_ms: float) -> None:
+        """What each place sends arrives so much later."""
+        for party in self._parties:
+            edge = party.place.routers[-1].host if party.place.routers else party.node.host
+            edge.impair(delay_ms=delay_ms)
+
     def _move_in(self, kind: str, place: Place, name: str) -> Party:
         party = Party(kind, Node(place.host, self._folder / name), place)
         self._parties.append(party)
@@ -80,6 +87,12 @@ def city(log_directory: Path | None = None) -> Iterator[City]:
         Network(ipv4=INTERNET_IPV4, ipv6=INTERNET_IPV6, log_directory=log_directory) as network,
     ):
         yield City(Internet(network), Path(folder))
+
+
+def all_meet(meetings: Sequence[Meeting]) -> list[Result]:
+    """At the same time."""
+    with ThreadPoolExecutor(len(meetings)) as pool:
+        return [Result(meeting, outcome) for meeting, outcome in zip(meetings, pool.map(meet, meetings), strict=True)]
 
 
 def rounds(kinds: Sequence[PlaceKind], near: Sequence[Party], far: Sequence[Party]) -> Iterator[list[Meeting]]:

@@ -59,6 +59,7 @@ class Outcome:
     intact: bool  # a transfer over TCP arrived as it was sent
     path: str
     reason: str
+    status: str  # what `shadowmesh status` says of the far node in the end
     probes: tuple[int, int]
     flows: tuple[int, int]
 
@@ -86,6 +87,7 @@ def meet(meeting: Meeting) -> Outcome:
         intact,
         path,
         reason,
+        _status(near, far),
         (near.probes_sent() - probes[0], far.probes_sent() - probes[1]),
         (_new_flows(flows[0]), _new_flows(flows[1])),
     )
@@ -130,6 +132,11 @@ def _result(pinging: Future[PingDocument]) -> tuple[float | None, str, str]:
     except ControlError as error:
         return None, "", error.problem
     return ponged.connected_in_s or 0.0, ponged.path, ""
+
+
+def _status(near: Node, far: Node) -> str:
+    peer = near.peer(far)
+    return f"{peer.state} ({peer.reason})" if peer.reason else peer.state
 
 
 def _first_byte(near: Node, far: Node, pinging: Future[PingDocument]) -> float | None:

@@ -36,12 +36,14 @@ from shadowmesh.mesh.outputs import (
     SetPath,
 )
 from shadowmesh.mesh.state import MeshConfig, PeerState, PeerStatus, SavedState, TrustedPeer
+from shadowmesh.paths.lan.discovery import Announce
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.first_byte import DatagramKind, classify
 from shadowmesh.wire.transmit import Transmit
 
 PORT = 41641
 FIRST_EXTRA_PORT = 50_000
+_MAPPED_AFTER_S = 0.3  # PCP and NAT-PMP answer sooner, UPnP later
 _MAX_OUTPUTS = 2000  # that one input may cause
 
 
@@ -77,6 +79,7 @@ class Host:
         self.mesh: Mesh | None = None
         self.engine: SimEngine | None = None
         self.extra_ports: set[int] = set()  # open besides the main one
+        self.maps_port = False  # by its router, as it does at each start
         self._next_port = FIRST_EXTRA_PORT
         self._timeline = timeline
         self._network = network
@@ -133,6 +136,8 @@ class Host:
         self._attach()
         self.drain()
         self.feed(lambda mesh, now: mesh.local_endpoints_changed(self.endpoints, now))
+        if self.maps_port:
+            self._timeline.after(_MAPPED_AFTER_S, self._map_port)
 
     def wall_clock(self) -> float:
         return self._wall() + self.wall_offset_s
@@ -266,6 +271,8 @@ class Host:
         match output:
             case Transmit() | OpenPorts() | ClosePorts() | InstallPeer() | SetPath() | RemovePeer():
                 self._move_packets(output, self.engine)
+            case Announce(payload=payload):
+                self._announce(payload)
             case SaveState() | SaveRecord():
                 self.disk = self.machine.saved_state()
             case LeaveBackbone():
@@ -327,9 +334,15 @@ class Host:
         self._backbone = self._client = None
         self._link = None
 
+    def _map_port(self) -> None:
+        """What the port mapper of a real node does, whose protocols have tests of their own."""
+        outside = self.site.boxes[4].forward(self.endpoint)
+        self.feed(lambda mesh, now: mesh.mapping_changed(outside, now))
+
     def _attach(self) -> None:
         for via in (0, *sorted(self.extra_ports)):
             self._attach_port(via)
+        self.site.join(self.name, self._hear_announcement)
 
     def _attach_port(self, via: int) -> None:
         for endpoint in self._endpoints_of(via):
@@ -338,6 +351,7 @@ class Host:
     def _detach(self) -> None:
         for via in (0, *sorted(self.extra_ports)):
             self._detach_port(via)
+        self.site.leave(self.name)
 
     def _detach_port(self, via: int) -> None:
         for endpoint in self._endpoints_of(via):
@@ -367,6 +381,14 @@ class Host:
             if source.address.version == destination.address.version:
                 self._network.send(payload, source, destination, self.site)
                 return
+
+    def _announce(self, payload: bytes) -> None:
+        """From each address, to all who listen on the same network; the internet has no multicast."""
+        for source in self.endpoints if self.site.parent is not None else []:
+            self._network.multicast(payload, source, self.site)
+
+    def _hear_announcement(self, data: bytes, source: Endpoint) -> None:
+        self.feed(lambda mesh, now: mesh.announcement_received(data, source, now))
 
     def _receive(self, data: bytes, source: Endpoint, via: int) -> None:
         if classify(data) is not DatagramKind.WIREGUARD:

@@ -13,6 +13,7 @@ from tests.sim.timeline import Timeline
 
 from shadowmesh.wire.endpoint import Endpoint
 
+GROUP = Endpoint.of("239.255.115.109", 41642)
 _LAN_LATENCY_S = 0.0005
 
 
@@ -77,6 +78,12 @@ class VirtualNetwork:
         copies = 2 if self._crosses_internet(route) and self._chance.fraction() < self.weather.duplication else 1
         for _ in range(copies):
             self._timeline.after(self._delay_s(route), lambda: self._arrive(route))
+
+    def multicast(self, payload: bytes, source: Endpoint, site: Site) -> None:
+        """To everybody on that network, the sender too."""
+        if self.on_path(payload, source, GROUP):
+            for receiver in site.group:
+                self._timeline.after(_LAN_LATENCY_S, lambda receiver=receiver: receiver(payload, source))  # type: ignore[misc]
 
     def bytes_on_the_wire(self, headers_bytes: int) -> int:
         """All that was sent until now, with that many bytes of headers for each datagram."""

@@ -33,6 +33,7 @@ class Site:
         self.boxes = dict(boxes or {})
         self.link = link or Link()
         self._receivers: dict[Endpoint, Receiver] = {}
+        self._group: dict[str, Receiver] = {}
         self._children: dict[Address, Site] = {}  # by the addresses that are behind, or of, the child's boxes
         for box in self.boxes.values():
             for address in box.outside:
@@ -51,6 +52,17 @@ class Site:
 
     def receiver(self, endpoint: Endpoint) -> Receiver | None:
         return self._receivers.get(endpoint)
+
+    def join(self, name: str, receiver: Receiver) -> None:
+        """Hears what is sent by multicast on this network."""
+        self._group[name] = receiver
+
+    def leave(self, name: str) -> None:
+        self._group.pop(name, None)
+
+    @property
+    def group(self) -> list[Receiver]:
+        return list(self._group.values())
 
     def child(self, address: Address) -> Site | None:
         """The site below this one that packets for the address go to."""

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 from tests.sim.host import Host
-from tests.sim.nat.behaviour import CARRIER, EI, LINUX, SYMMETRIC, Nat
+from tests.sim.nat.behaviour import CARRIER, LINUX, SYMMETRIC, Nat
 from tests.sim.nat.ports import Uniform
 from tests.sim.world import World
 
@@ -15,6 +15,7 @@ from shadowmesh.node.traffic import REPORT_INTERVAL_S
 
 NOTICED_S = 1.0  # what the node sees itself
 UNNOTICED_S = 3.0
+BY_TRYING_S = 15.0  # ports are tried for 9 s, and once more
 PACKET_INTERVAL_S = 0.05
 STRICT = Nat(ports=Uniform())  # another outside port after each rebinding
 NATS = {"none": None, "linux": LINUX, "strict": STRICT, "carrier": CARRIER}
@@ -32,13 +33,12 @@ def test_a_host_that_moves_from_wifi_to_lte_is_there_within_a_second(near: str, 
 
 
 @pytest.mark.parametrize("far", NATS)
-def test_a_host_that_moves_to_a_symmetric_nat_is_there_within_a_second(far: str) -> None:
-    world, alice, bob = connected(LINUX, NATS[far] if far != "strict" else Nat(filtering=EI))
+def test_a_host_that_moves_behind_a_symmetric_nat_is_found_by_trying_ports(far: str) -> None:
+    world, alice, bob = connected(LINUX, NATS[far])
     traffic = Traffic(world, alice, bob)
     world.run_for(5)
     world.move(alice, world.site(SYMMETRIC))
-    assert traffic.recovery_s() <= NOTICED_S
-    keeps_its_session(alice, bob)
+    assert traffic.recovery_s() <= BY_TRYING_S
 
 
 @pytest.mark.parametrize("answered", [True, False])

@@ -63,6 +63,21 @@ def test_two_homes_behind_one_carrier_need_its_hairpin(hairpin: bool) -> None:
     assert (alice.is_connected(bob) and world.data_flows(alice, bob)) is hairpin
 
 
+def test_a_host_learns_its_ipv6_endpoint_from_outside_too() -> None:
+    world = World(backbones=2, stun_ipv6=True)
+    alice = world.host("alice", nat=EIM, ipv6=True)
+    alice.start()
+    world.run_for(2)
+    assert [endpoint.address.version for endpoint in alice.machine.link().reflexive] == [4, 6]
+
+
+def test_a_mapped_port_lets_a_symmetric_peer_in_that_plain_punching_would_not() -> None:
+    world = World(backbones=2)
+    alice, bob = world.host("alice", nat=SYMMETRIC), world.host("bob", nat=SYMMETRIC)
+    alice.maps_port = True
+    connected(world, alice, bob)
+
+
 @pytest.mark.parametrize("nat", [EIM, SYMMETRIC, Nat(Dependence.ADDRESS_DEPENDENT, EI)], ids=lambda nat: nat.mapping)
 def test_the_stun_servers_of_the_world_tell_mappings_apart(nat: Nat) -> None:
     world = World(stun_addresses=2)

@@ -27,8 +27,8 @@ _ECHO_WAIT_S = 0.5
 
 
 class World:
-    def __init__(self, seed: int = 1, *, backbones: int = 1, stun_addresses: int = 1) -> None:
-        """`stun_addresses`: of each backbone node, two ports on each."""
+    def __init__(self, seed: int = 1, *, backbones: int = 1, stun_addresses: int = 1, stun_ipv6: bool = False) -> None:
+        """`stun_addresses`: of each backbone node, two ports on each. `stun_ipv6`: one more, of IPv6."""
         self.seed = seed
         self.timeline = Timeline()
         self.network = VirtualNetwork(self.timeline, SeededEntropy(seed, "network"))
@@ -36,7 +36,7 @@ class World:
         self.sites: list[Site] = []
         self.hosts: dict[str, Host] = {}
         self.registry = Registry()
-        self.backbones = [self._backbone(index, stun_addresses) for index in range(backbones)]
+        self.backbones = [self._backbone(index, stun_addresses, ipv6=stun_ipv6) for index in range(backbones)]
         self._steps: deque[str] = deque(maxlen=_LAST_STEPS)
         if self.backbones:
             sign_directory(self.backbones, 1, self.wall())
@@ -181,11 +181,12 @@ class World:
         deadlines.append(self.timeline.next_at())
         return min((at for at in deadlines if at is not None), default=None)
 
-    def _backbone(self, index: int, stun_addresses: int) -> SimBackbone:
+    def _backbone(self, index: int, stun_addresses: int, *, ipv6: bool) -> SimBackbone:
         url = f"https://backbone{index}.example"
         chance = SeededEntropy(self.seed, url)
         backbone = SimBackbone(identity_number(1000 + index), url, self.registry, self.timeline, self.wall, chance)
-        backbone.listen(self.network, *(f"198.19.{number}.{index + 1}" for number in range(stun_addresses)))
+        addresses = [f"198.19.{number}.{index + 1}" for number in range(stun_addresses)]
+        backbone.listen(self.network, *addresses, *([f"2001:db8:ffff::{index + 1}"] if ipv6 else []))
         return backbone
 
     def _explain(self, what: str) -> str:

@@ -126,15 +126,16 @@ impl Cut {
 
     fn write_headers(&self, packet: &mut [u8], ip: &IpHeader, index: usize, is_last: bool) {
         packet[..self.header_bytes].copy_from_slice(&self.headers[..self.header_bytes]);
-        let total_bytes = packet.len() as u16;
+        let total_bytes = packet.len();
         let (network, transport) = packet.split_at_mut(self.transport_at);
         let transport_bytes = transport.len() as u16;
         if ip.source.is_ipv4() {
             let id = u16::from_be_bytes([network[4], network[5]]).wrapping_add(index as u16);
             network[4..6].copy_from_slice(&id.to_be_bytes());
-            set_ipv4_length(network, total_bytes);
+            set_ipv4_length(network, total_bytes as u16);
         } else {
-            let payload = total_bytes - crate::packet::IPV6_HEADER_BYTES as u16;
+            // In this order: an IPv6 packet may be longer than 16 bits say, its payload not.
+            let payload = (total_bytes - crate::packet::IPV6_HEADER_BYTES) as u16;
             network[4..6].copy_from_slice(&payload.to_be_bytes());
         }
         let checksum_at = if self.protocol == TCP {

@@ -179,3 +179,32 @@ fn initiation(node: &mut Node) -> Vec<u8> {
     };
     datagram
 }
+
+#[test]
+fn an_initiation_that_was_answered_with_the_old_psk_is_answered_again_when_the_new_one_comes() {
+    let mut world = World::with_session(7);
+    world.a.router.remove_peer(world.b.key);
+    world.now += Duration::from_secs(1);
+    world.a.add(&world.b.name(), 8, true, world.now);
+    world.settle();
+    let before = world.a.handshakes;
+    world.now += Duration::from_millis(20);
+    world.b.add(&world.a.name(), 8, false, world.now);
+    world.settle();
+    assert_eq!(world.a.handshakes, before + 1, "nothing had to be asked again");
+    assert!(world.passes(true));
+    assert!(world.passes(false));
+}
+
+#[test]
+fn an_old_initiation_is_not_answered_again() {
+    let mut world = World::with_session(7);
+    world.a.router.remove_peer(world.b.key);
+    world.now += Duration::from_secs(1);
+    world.a.add(&world.b.name(), 8, true, world.now);
+    world.settle();
+    world.now += Duration::from_secs(2);
+    world.b.add(&world.a.name(), 8, false, world.now);
+    world.collect();
+    assert!(world.link.is_empty());
+}

@@ -264,6 +264,18 @@ fn fin_and_push_stay_on_the_last_segment_and_cwr_on_the_first() {
     assert_eq!(ids, [[0xff, 0xf0], [0xff, 0xf1], [0xff, 0xf2]]);
 }
 
+/// Fails where overflow is checked, as in `cargo test` without `--release`.
+#[test]
+fn the_longest_ipv6_packet_has_a_length_that_fits() {
+    let flow = Flow::tcp(true);
+    for payload in [65_535 - 32 - 40, 65_535 - 32] {
+        let whole = flow.packet(&vec![7; payload], true);
+        let pieces = cut(&flow.vnet(65_535), &mut whole.clone()).unwrap();
+        assert_eq!(pieces.len(), 1);
+        assert_sound(&pieces[0]);
+    }
+}
+
 #[test]
 fn a_missing_checksum_is_completed_on_a_packet_that_is_not_cut() {
     for is_v6 in [false, true] {

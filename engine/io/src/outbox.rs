@@ -41,6 +41,10 @@ impl Outbox {
         self.buffer.get_mut(self.used..self.used + bytes)
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.runs.is_empty()
+    }
+
     pub(crate) fn is_worth_sending(&self) -> bool {
         self.used >= FLUSH_BYTES
     }

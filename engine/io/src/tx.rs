@@ -23,7 +23,11 @@ pub(crate) fn run(shared: &Shared, tun: &Tun) -> Result<(), String> {
     while !shared.is_stopping() {
         let read = tun.read(&mut buffer).map_err(|error| format!("TUN device {}: {error}", tun.name()))?;
         let Some(length) = read else {
-            flush(shared, &mut outbox);
+            if !outbox.is_empty() {
+                // While it is sent, more may come: a look is cheaper than to be put to sleep and woken.
+                flush(shared, &mut outbox);
+                continue;
+            }
             poller.wait(None).map_err(|error| format!("poll: {error}"))?;
             continue;
         };

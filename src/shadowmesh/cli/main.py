@@ -32,6 +32,8 @@ _COMMANDS = {
     "peers": ("peers", "Trust peers, stop trusting them, list them."),
     "lookup": ("lookup", "Find a peer's signed record."),
     "ping": ("ping", "Measure the way to a trusted peer."),
+    "netcheck": ("netcheck", "Find out what this network does with our packets."),
+    "why": ("why", "Tell why a peer is reached as it is, or is not."),
     "logs": ("logs", "Show the node's log."),
     "backbone": ("backbone", "Run a backbone node."),
     "demo": ("demo", "See it all work on this machine."),

@@ -23,7 +23,7 @@ def identity(document: schema.IdentityDocument) -> str:
         ("key file", "sealed with a passphrase" if document.sealed else "not sealed"),
     ]
     head = "This node's new identity. Others trust it by its fingerprint." if document.created else ""
-    return "\n".join([head, *_pairs(lines)] if head else _pairs(lines))
+    return "\n".join([head, *pairs(lines)] if head else pairs(lines))
 
 
 def status(document: schema.StatusDocument, *, now: float) -> str:
@@ -41,7 +41,7 @@ def status(document: schema.StatusDocument, *, now: float) -> str:
     ]
     if engine.drops:
         facts.append(("dropped", ", ".join(f"{count} {reason}" for reason, count in sorted(engine.drops.items()))))
-    return "\n".join([head, "", *_pairs(facts), "", *_peers(document.peers)])
+    return "\n".join([head, "", *pairs(facts), "", *_peers(document.peers)])
 
 
 def trusted(entry: schema.Trusted) -> str:
@@ -52,7 +52,7 @@ def trust_list(document: schema.TrustListDocument) -> str:
     if not document.trusted:
         return "No peer is trusted. Add one: shadowmesh peers trust FINGERPRINT --name NAME"
     rows = [[entry.name or "-", entry.address, entry.fingerprint] for entry in document.trusted]
-    return "\n".join(_table(["NAME", "ADDRESS", "FINGERPRINT"], rows))
+    return "\n".join(table(["NAME", "ADDRESS", "FINGERPRINT"], rows))
 
 
 def look_up(document: schema.LookupDocument) -> str:
@@ -72,7 +72,7 @@ def look_up(document: schema.LookupDocument) -> str:
             ("WireGuard", record.wireguard_key),
             ("record", f"number {record.sequence}, {record.size_bytes} bytes, id {record.record_id[:16]}"),
         ]
-    return "\n".join(_pairs(facts))
+    return "\n".join(pairs(facts))
 
 
 def ping(peer: str, document: schema.PingDocument) -> str:
@@ -147,7 +147,7 @@ def _link(link: schema.Link, now: float) -> str:
 def _peers(peers: Sequence[schema.Peer]) -> list[str]:
     if not peers:
         return ["No peer is trusted. Add one: shadowmesh peers trust FINGERPRINT --name NAME"]
-    return _table(
+    return table(
         ["PEER", "ADDRESS", "STATE", "PATH", "PROBE", "RECEIVED", "SENT", "HANDSHAKE", "CIPHER"],
         [_peer(peer) for peer in peers],
     )
@@ -170,12 +170,12 @@ def _peer(peer: schema.Peer) -> list[str]:
     ]
 
 
-def _pairs(facts: Sequence[tuple[str, str]]) -> list[str]:
+def pairs(facts: Sequence[tuple[str, str]]) -> list[str]:
     width = max(len(name) for name, _ in facts) + _MIN_TABLE_GAP
     return [f"{name:<{width}}{value}" for name, value in facts]
 
 
-def _table(head: list[str], rows: list[list[str]]) -> list[str]:
+def table(head: list[str], rows: list[list[str]]) -> list[str]:
     widths = [max(len(row[column]) for row in [head, *rows]) + _MIN_TABLE_GAP for column in range(len(head))]
     lines = ("".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)) for row in [head, *rows])
     return [line.rstrip() for line in lines]

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from shadowmesh.control import schema
+from shadowmesh.control import diagnosis, schema
 
 Q = TypeVar("Q", bound=msgspec.Struct | None)
 R = TypeVar("R", bound=schema.Document)
@@ -27,4 +27,6 @@ TRUST = Route("POST", "/v1/trust", schema.TrustRequest, schema.TrustedDocument)
 UNTRUST = Route("POST", "/v1/untrust", schema.PeerRequest, schema.TrustedDocument)
 LOOKUP = Route("POST", "/v1/lookup", schema.PeerRequest, schema.LookupDocument)
 PING = Route("POST", "/v1/ping", schema.PingRequest, schema.PingDocument)
+NETCHECK = Route("POST", "/v1/netcheck", type(None), diagnosis.NetcheckDocument)
+WHY = Route("POST", "/v1/why", schema.PeerRequest, diagnosis.WhyDocument)
 STOP = Route("POST", "/v1/stop", type(None), schema.StoppingDocument)

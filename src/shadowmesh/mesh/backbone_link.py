@@ -29,7 +29,9 @@ from shadowmesh.mesh.outputs import (
     SendUpdate,
 )
 from shadowmesh.mesh.state import LinkState, LinkStatus, MeshConfig
+from shadowmesh.mesh.stun_servers import choose_stun_servers
 from shadowmesh.mesh.updates_link import UpdatesLink, UpdatesState
+from shadowmesh.records.directory import BackboneNode
 from shadowmesh.records.peer_record import SignedRecord
 from shadowmesh.wire.clock import WallClock
 from shadowmesh.wire.endpoint import Endpoint
@@ -136,13 +138,17 @@ class BackboneLink:
         return self._directory.encoded
 
     @property
-    def stun_servers(self) -> tuple[Endpoint, ...]:
-        """Both ports of the node that we use, then the first ports of the others."""
+    def nodes(self) -> list[BackboneNode]:
+        """Of the directory, the one that we use first."""
         current = self._order.current
-        nodes = sorted(
+        return sorted(
             self._directory.nodes, key=lambda node: current is None or node.fingerprint != current.fingerprint
         )
-        return tuple(endpoint for node in nodes for endpoint in node.stun[:2])
+
+    @property
+    def stun_servers(self) -> tuple[Endpoint, ...]:
+        current = self._order.current
+        return choose_stun_servers(self._directory.nodes, None if current is None else current.fingerprint)
 
     def status(self, reflexive: tuple[Endpoint, ...]) -> LinkStatus:
         node = self._order.current

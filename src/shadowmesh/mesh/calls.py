@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TypeVar
 
@@ -20,11 +20,12 @@ from shadowmesh.wire.entropy import Entropy
 
 TOKEN_BYTES = 16
 MIN_INTERVAL_S = 1.0  # between two calls to, or two answers for, the same peer
+REPEAT_S = 1.5  # without an answer: five round trips through a distant backbone
+MAX_REPEATS = 3  # one message of ten lost, and four there of one exchange: three of four tries fail in 1 of 26 cases
 _PEER_BURST = 3  # a call, a retry, and one with a new address
 _TOTAL_RATE = 10.0  # answers a second, each of which may start a handshake of 5 ms
 _TOTAL_BURST = 40.0  # a small mesh that comes back all at once
 MAX_REMEMBERED = 1000  # one a trusted peer
-_NO_CALL = (b"", float("-inf"))
 
 
 T = TypeVar("T")
@@ -51,6 +52,16 @@ class OwnAddresses:
         return tuple(each for each in candidates if is_usable(each.endpoint, self.endpoints, OVERLAY_NETWORK))
 
 
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """`at`: when it went out last."""
+
+    token: bytes
+    at: float
+    repeats: int = 0
+    answered: bool = False
+
+
 class TokenBucket:
     def __init__(self, rate: float, burst: float, now: float) -> None:
         self._rate = rate
@@ -72,22 +83,40 @@ class Calls:
 
     def __init__(self, *, entropy: Entropy, now: float) -> None:
         self._entropy = entropy
-        self._placed: dict[PeerID, tuple[bytes, float]] = {}
+        self._placed: dict[PeerID, _Placed] = {}
         self._answered: dict[PeerID, TokenBucket] = {}
         self._total = TokenBucket(_TOTAL_RATE, _TOTAL_BURST, now)
         self._drops: Counter[str] = Counter()
 
     def place(self, peer: PeerID, own: OwnAddresses, now: float) -> Call | None:
-        """None when we called this peer less than a second ago."""
+        """The call of before once more while it may be repeated. None when it went out less than a second ago."""
         if now < self.next_at(peer):
             return None
-        token = self._entropy(TOKEN_BYTES)
-        _bounded_put(self._placed, peer, (token, now))
-        return _call(peer, token, own, answer=False)
+        before, repeat_at = self._placed.get(peer), self.repeat_at(peer)
+        if before is not None and repeat_at is not None and now < repeat_at + REPEAT_S:
+            placed = replace(before, at=now, repeats=before.repeats + 1)
+        else:
+            placed = _Placed(self._entropy(TOKEN_BYTES), now)
+        _bounded_put(self._placed, peer, placed)
+        return _call(peer, placed.token, own, answer=False)
 
     def next_at(self, peer: PeerID) -> float:
         """When this peer may be called again."""
-        return self._placed.get(peer, _NO_CALL)[1] + MIN_INTERVAL_S
+        placed = self._placed.get(peer)
+        return float("-inf") if placed is None else placed.at + MIN_INTERVAL_S
+
+    def repeat_at(self, peer: PeerID) -> float | None:
+        """When to place the last call once more, as it, or its answer, may be lost. None: it has been answered, or
+        repeated often enough."""
+        placed = self._placed.get(peer)
+        if placed is None or placed.answered or placed.repeats == MAX_REPEATS:
+            return None
+        return placed.at + REPEAT_S
+
+    def answered(self, peer: PeerID) -> None:
+        """Our last call needs no repetition: an answer came, or the backbone says that the peer is away."""
+        if peer in self._placed:
+            self._placed[peer] = replace(self._placed[peer], answered=True)
 
     def answer(self, call: Call, own: OwnAddresses, now: float) -> Call | None:
         """None when this peer, or all together, call too often."""
@@ -101,7 +130,8 @@ class Calls:
 
     def is_ours(self, peer: PeerID, token: bytes) -> bool:
         """Whether an answer, or the failure of a call, belongs to our last call to this peer."""
-        if self._placed.get(peer, _NO_CALL)[0] == token != _NO_CALL[0]:
+        placed = self._placed.get(peer)
+        if placed is not None and placed.token == token:
             return True
         self._drops[CallDrop.UNASKED.value] += 1
         return False
@@ -113,6 +143,11 @@ class Calls:
     @property
     def drops(self) -> Mapping[str, int]:
         return self._drops
+
+
+def with_addresses(call: Call, own: OwnAddresses) -> Call:
+    """The same call with what is known by now."""
+    return _call(PeerID(call.peer), call.token, own, answer=call.answer)
 
 
 def _call(peer: PeerID, token: bytes, own: OwnAddresses, *, answer: bool) -> Call:

@@ -180,6 +180,7 @@ class Connector:
         record = self._known.record(peer_id)
         known = KnownEndpoints(
             last=self._known.last_endpoint(peer_id),
+            near=peer.near_endpoints,
             call=peer.call_endpoints,
             hints=peer.hint_endpoints,
             record=() if record is None else record.record.endpoints,
@@ -194,6 +195,21 @@ class Connector:
         if peer is not None and record is not None and not record.record.revoked:
             self._handshaker.path_found(record, found.path, now - found.rtt_s, now)
             self._drain_handshaker(now)
+
+    def met_nearby(self, peer_id: PeerID, endpoint: Endpoint, now: float) -> None:
+        """It has announced itself in our LAN, and its record is held."""
+        peer, record = self._peers.get(peer_id), self._known.record(peer_id)
+        if peer is None or record is None or peer.state is PeerState.CONNECTED:
+            return
+        peer.seen_near(endpoint)
+        self._handshaker.allow(peer.trusted.fingerprint, record)
+        if peer.attempt is None:
+            peer.wanted_until = max(peer.wanted_until, now + RECENTLY_WANTED_S)
+            self._begin(peer, now, asked=False, call=True)
+        elif peer.state is PeerState.LOOKING_UP:
+            self._connect(peer, now, call=True)
+        else:
+            self._handshake(peer, now)
 
     def punch_ended(self, ended: PunchEnded, now: float) -> None:
         peer = self._peers.get(ended.peer)
@@ -264,6 +280,7 @@ class Connector:
             case CallFailed():
                 peer = self._peers.get(PeerID(message.peer))
                 if peer is not None and self._calls.is_ours(peer.peer_id, message.token):
+                    self._call_answered(peer)
                     peer.online = False
                     if peer.attempt is not None:
                         peer.attempt.call_failed = True
@@ -376,8 +393,8 @@ class Connector:
         self._judge(peer, now)
 
     def _advance_attempt(self, peer: Peer, attempt: Attempt, now: float) -> None:
-        if attempt.call_at is not None and now >= attempt.call_at:
-            attempt.call_at = None
+        if any(at is not None and now >= at for at in (attempt.call_at, attempt.repeat_call_at)):
+            attempt.call_at = attempt.repeat_call_at = None
             self._call(peer, now)
         if attempt.look_up_at is not None and now >= attempt.look_up_at:
             attempt.look_up_at = None
@@ -421,6 +438,12 @@ class Connector:
             if peer.attempt is not None:
                 peer.attempt.called = True
                 peer.attempt.call_failed = False
+                peer.attempt.repeat_call_at = self._calls.repeat_at(peer.peer_id)
+
+    def _call_answered(self, peer: Peer) -> None:
+        self._calls.answered(peer.peer_id)
+        if peer.attempt is not None:
+            peer.attempt.repeat_call_at = None
 
     def _judge(self, peer: Peer, now: float) -> None:
         """Ends an attempt early when nothing is left to hope for."""
@@ -487,6 +510,7 @@ class Connector:
         if call.answer:
             if not self._calls.is_ours(peer.peer_id, call.token):
                 return
+            self._call_answered(peer)
         else:
             answer = self._calls.answer(call, self._own, now)
             if answer is None:
@@ -534,6 +558,7 @@ class Connector:
         asked = peer.attempt is not None and peer.attempt.asked
         peer.move(PeerState.UNREACHABLE, reason)
         peer.failed_at = now
+        peer.near_endpoints = ()  # its next announcement brings them again, if they are its own
         self._known.failed(peer.peer_id)
         peer.schedule(now + peer.backoff.next_delay_s())
         self._handshaker.cancel(peer.peer_id, now)

@@ -19,6 +19,7 @@ from shadowmesh.backbone_protocol.updates import (
 from shadowmesh.identity.keys import Identity
 from shadowmesh.identity.names import Fingerprint, PeerID
 from shadowmesh.mesh.errors import NotTrusted
+from shadowmesh.mesh.network_check import NetworkReport
 from shadowmesh.mesh.outputs import (
     LookedUp,
     Output,
@@ -26,8 +27,10 @@ from shadowmesh.mesh.outputs import (
     PeerDisconnected,
 )
 from shadowmesh.mesh.parts import Parts
+from shadowmesh.mesh.peer_report import PeerReport, peer_report
 from shadowmesh.mesh.state import LinkStatus, MeshConfig, PeerStatus, SavedState, TrustedPeer
 from shadowmesh.mesh.status import peer_status
+from shadowmesh.paths.lan.discovery import DATAGRAM_TYPES as LAN_DATAGRAM_TYPES
 from shadowmesh.records.hints import Hints
 from shadowmesh.records.peer_record import SignedRecord
 from shadowmesh.session.handshaker import DATAGRAM_TYPES
@@ -101,6 +104,28 @@ class Mesh:
     def link(self) -> LinkStatus:
         return self._parts.link.status(self._parts.presence.reflexive)
 
+    def network(self) -> NetworkReport:
+        """As of the last `check_network`, or of what was seen since."""
+        link, presence, check = self._parts.link, self._parts.presence, self._parts.check
+        own = presence.addresses
+        observers = check.observers(link.nodes, presence.servers, presence.observations)
+        is_asking = check.is_asking or presence.is_asking
+        return NetworkReport(own.candidates, own.nat, observers, is_asking, link.online, link.reason)
+
+    def peer_report(self, peer: PeerID) -> PeerReport:
+        """Raises NotTrusted."""
+        known = self._parts.connector.get(peer)
+        if known is None:
+            raise NotTrusted(f"{peer} is not trusted")
+        return peer_report(
+            peer_status(known.trusted, known, self._parts.tunnels, self._parts.presence.addresses),
+            known,
+            has_record=self._parts.known.record(peer) is not None,
+            own=self._parts.presence.addresses,
+            punch=self._parts.puncher.report(peer),
+            alternates=self._parts.tunnels.alternates(peer),
+        )
+
     @property
     def drops(self) -> Mapping[str, int]:
         """How often something was ignored, by reason, over all parts."""
@@ -112,6 +137,8 @@ class Mesh:
         """A datagram that is neither WireGuard's nor a relay's. `via`: the local port that it came to, 0 for the main
         one. Never raises; see `drops`."""
         match classify(data):
+            case DatagramKind.STUN if not via and self._parts.check.takes(source):
+                self._parts.check.receive_datagram(data, source, now)
             case DatagramKind.STUN:
                 self._parts.presence.receive_stun(data, source, via, now)
             case DatagramKind.CONTROL if self._parts.puncher.takes(data):
@@ -120,8 +147,15 @@ class Mesh:
                 self._parts.tunnels.receive_datagram(data, source, now)
             case DatagramKind.CONTROL if data[0] in DATAGRAM_TYPES:
                 self._parts.connector.receive_datagram(data, source, now)
+            case DatagramKind.CONTROL if data[0] in LAN_DATAGRAM_TYPES:
+                self._parts.lan.receive_datagram(data, source, now)
             case _:
                 self._parts.drops["unknown datagram"] += 1
+        self._parts.drain(now)
+
+    def announcement_received(self, data: bytes, source: Endpoint, now: float) -> None:
+        """A datagram to the LAN's group. Never raises; see `drops`."""
+        self._parts.lan.receive_announcement(data, source, now)
         self._parts.drain(now)
 
     def ports_opened(self, peer: PeerID | None, ports: Sequence[int], now: float) -> None:
@@ -218,6 +252,7 @@ class Mesh:
         self._parts.save(now)
         self._parts.link.send(Subscribe(peers=[peer.fingerprint.peer_id.raw]))
         self._parts.connector.try_now(peer.fingerprint.peer_id, now)
+        self._parts.lan.peer_missing(now)
         self._parts.drain(now)
 
     def untrust(self, fingerprint: Fingerprint, now: float) -> None:
@@ -229,6 +264,7 @@ class Mesh:
         self._parts.connector.remove(peer, now)
         self._parts.search.stop(fingerprint.peer_id)
         self._parts.waiting_pings.pop(fingerprint.peer_id, None)
+        self._parts.lan.forget(fingerprint.peer_id)
         self._parts.save(now)
         self._parts.link.send(Unsubscribe(peers=[fingerprint.peer_id.raw]))
         self._parts.drain(now)
@@ -271,10 +307,16 @@ class Mesh:
         )
         self._parts.drain(now)
 
+    def check_network(self, now: float) -> None:
+        """Asks all observers anew. Answered by NetworkChecked, within ten seconds; one check serves all who ask."""
+        self._parts.check_network(now)
+        self._parts.drain(now)
+
     def local_endpoints_changed(self, endpoints: Sequence[Endpoint], now: float) -> None:
         """Our addresses, each with the engine's UDP port, the best first."""
         if self._parts.presence.set_host_endpoints(endpoints, now):
             self._parts.network_changed(now)
+        self._parts.lan.set_endpoints(endpoints, now)
         self._parts.drain(now)
 
     def network_changed(self, now: float) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from shadowmesh.backbone_protocol.updates import ClientMessage
 from shadowmesh.identity.names import Fingerprint, PeerID
+from shadowmesh.paths.lan.discovery import Announce
 from shadowmesh.records.peer_record import SignedRecord
 from shadowmesh.session.cipher import Cipher
 from shadowmesh.wire.endpoint import Endpoint
@@ -170,6 +171,11 @@ class LookedUp:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkChecked:
+    """The answer to `check_network`: `Mesh.network` is as of now."""
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """A line for the log. Never a secret."""
 
@@ -184,6 +190,7 @@ Output = (
     | RemovePeer
     | OpenPorts
     | ClosePorts
+    | Announce
     | LogIn
     | Renew
     | FetchDirectory
@@ -199,5 +206,6 @@ Output = (
     | ConnectFailed
     | Ponged
     | LookedUp
+    | NetworkChecked
     | Notice
 )

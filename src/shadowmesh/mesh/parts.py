@@ -12,12 +12,14 @@ from logging import ERROR
 from shadowmesh.backbone_protocol.queries import HAVE_BYTES
 from shadowmesh.backbone_protocol.updates import (
     MAX_SUBSCRIPTIONS,
+    Call,
     SetHints,
     Subscribe,
 )
 from shadowmesh.identity.keys import Identity
 from shadowmesh.identity.names import PeerID
 from shadowmesh.mesh.backbone_link import BackboneLink, LinkOutput
+from shadowmesh.mesh.calls import with_addresses
 from shadowmesh.mesh.connector import Connector, ConnectorOutput
 from shadowmesh.mesh.connector_events import (
     AttemptFailed,
@@ -30,10 +32,13 @@ from shadowmesh.mesh.connector_events import (
 from shadowmesh.mesh.finder import Finder, FinderOutput, Found, KeysChanged
 from shadowmesh.mesh.known_peers import KnownPeers
 from shadowmesh.mesh.link_events import DirectoryAccepted, LinkChanged, RecordOutrun, UpdatesOpened
+from shadowmesh.mesh.neighbourhood import Neighbourhood
+from shadowmesh.mesh.network_check import NetworkCheck
 from shadowmesh.mesh.outlet import Outlet
 from shadowmesh.mesh.outputs import (
     ClosePorts,
     ConnectFailed,
+    NetworkChecked,
     Notice,
     OpenPorts,
     PeerConnected,
@@ -41,6 +46,7 @@ from shadowmesh.mesh.outputs import (
     Ponged,
     SaveRecord,
     SaveState,
+    SendUpdate,
 )
 from shadowmesh.mesh.own_record import OwnRecord
 from shadowmesh.mesh.path_search import PathSearch
@@ -98,13 +104,16 @@ class Parts:
         self.connector = Connector(self.known, handshaker, entropy=entropy, now=now)
         self.puncher = Puncher(identity.peer_id, entropy=entropy)
         self.search = PathSearch()
+        self.check = NetworkCheck(entropy=entropy)
+        self.lan = Neighbourhood(identity.fingerprint, self.own_record, self.known, self.connector, entropy=entropy)
+        self._held_call: Call | None = None
         for peer in self.trust.all():
             self.connector.add(peer)
 
     @property
     def all_drops(self) -> Mapping[str, int]:
         """How often something was ignored, by reason, over all parts."""
-        parts = (self.connector, self.puncher, self.tunnels, self.presence, self.link)
+        parts = (self.connector, self.puncher, self.tunnels, self.presence, self.link, self.lan)
         return merge_drops([self.drops, *(part.drops for part in parts)], self.connector.handshaker.drops)
 
     def handle_timeout(self, now: float) -> None:
@@ -114,6 +123,8 @@ class Parts:
             self.puncher.handle_timeout(now)
             self.tunnels.handle_timeout(now)
             self.presence.handle_timeout(now)
+            self.check.handle_timeout(now)
+            self.lan.handle_timeout(now)
             self.close_unused_ports(now)
             self._call_due(now)
             self.drain(now)
@@ -122,18 +133,22 @@ class Parts:
                 return
 
     def next_timeout(self) -> float | None:
-        parts = (self.link, self.connector, self.puncher, self.tunnels, self.presence, self.saving, self.out.ports)
-        deadlines = [part.next_timeout() for part in parts]
+        parts = (self.link, self.connector, self.puncher, self.tunnels, self.presence, self.check, self.lan)
+        deadlines = [part.next_timeout() for part in (*parts, self.saving, self.out.ports)]
         if self.link.updates_open:
             deadlines.append(self.search.next_timeout())
         return min((at for at in deadlines if at is not None), default=None)
 
     def drain(self, now: float) -> None:
         """Until no part has anything to say to another."""
+        self._drain_check()
         busy = True
         while busy:
             busy = self.drain_tunnels(now) or self._drain_puncher(now)
-            while (from_connector := self.connector.poll()) is not None:
+            while (from_lan := self.lan.poll(now)) is not None:
+                self.out.append(from_lan)
+                busy = True
+            while (from_connector := self._poll_connector(now)) is not None:
                 self._connector_output(from_connector, now)
                 busy = True
             while (from_link := self.link.poll()) is not None:
@@ -147,6 +162,8 @@ class Parts:
                 self._presence_output(from_presence, now)
                 busy = True
             busy |= self._call_due(now)
+        if self.check.end_unless(self.presence.is_asking):
+            self.out.append(NetworkChecked())
         if self.saving.is_due(now):
             self.save(now)
 
@@ -166,12 +183,37 @@ class Parts:
         self.connector.try_wanted(now)
         self.link.network_changed(now)
 
+    def check_network(self, now: float) -> None:
+        """The observers of our NAT come last: a NAT that counts then stands where they have seen it."""
+        if not self.check.is_running:
+            versions = {endpoint.address.version for endpoint in self.presence.addresses.endpoints}
+            self.check.start(self.link.nodes, self.presence.servers, versions, now)
+            self._drain_check()
+            self.presence.check_again(now)
+
+    def _drain_check(self) -> None:
+        while (output := self.check.poll()) is not None:
+            self.out.append(output)
+
     def drain_tunnels(self, now: float) -> bool:
         busy = False
         while (output := self.tunnels.poll()) is not None:
             self._tunnel_output(output, now)
             busy = True
         return busy
+
+    def _poll_connector(self, now: float) -> ConnectorOutput | None:
+        """Behind a NAT that counts, a call and all that comes after it wait until we know where the NAT stands."""
+        if self._held_call is None:
+            output = self.connector.poll()
+            if not (isinstance(output, SendUpdate) and isinstance(output.message, Call)):
+                return output
+            self._held_call = output.message
+            self.presence.sample(now)
+        if self.presence.is_sampling:
+            return None
+        call, self._held_call = self._held_call, None
+        return SendUpdate(with_addresses(call, self.presence.addresses))
 
     def _connector_output(self, output: ConnectorOutput, now: float) -> None:
         match output:
@@ -339,6 +381,7 @@ class Parts:
         self.drain_tunnels(now)
         self.out.append(PeerDisconnected(peer, reason))
         self.connector.disconnected(peer, reason, now)
+        self.lan.peer_missing(now)
 
     def own_record_found(self, record: SignedRecord | None, record_id: bytes, now: float) -> None:
         """What the backbone holds of ours: this very record, or one that we have forgotten and must outdo."""

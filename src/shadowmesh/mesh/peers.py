@@ -23,6 +23,7 @@ LEGAL_MOVES: Mapping[PeerState, frozenset[PeerState]] = {
     _S.UNREACHABLE: frozenset({_S.LOOKING_UP, _S.CONNECTING, _S.CONNECTED, _S.IDLE}),
 }
 RETRY_DELAYS_S = (1.0, 2.0, 5.0, 15.0, 60.0)
+MAX_NEAR_ENDPOINTS = 4  # of several addresses, or of somebody who forges some
 RECENTLY_WANTED_S = 600.0  # how long an unreachable peer is tried again after somebody wanted it
 
 
@@ -43,6 +44,7 @@ class Attempt:
     called: bool = False
     call_failed: bool = False
     call_at: float | None = None  # when to tell the peer of our new endpoints
+    repeat_call_at: float | None = None  # no answer has come by then
     tried: tuple[Endpoint, ...] = ()
     punched_again: bool = False  # after ports had been guessed in vain
 
@@ -59,11 +61,13 @@ class Peer:
     connected_at: float = float("-inf")
     wanted_until: float = float("-inf")
     online: bool | None = None  # as the backbone said last
+    near_endpoints: tuple[Endpoint, ...] = ()  # where it has announced itself in our LAN, the newest first
     hint_endpoints: tuple[Endpoint, ...] = ()
     call_candidates: tuple[Candidate, ...] = ()
     nat: NatBehaviour = UNKNOWN_NAT  # as the peer told in a call
     punching: bool = False
     punch: PunchEnded | None = None  # how the last attempt to open a path ended
+    last_attempt: Attempt | None = None
 
     @property
     def peer_id(self) -> PeerID:
@@ -82,14 +86,18 @@ class Peer:
             if not (self.nat.is_hard and candidate.kind is CandidateKind.SERVER_REFLEXIVE)
         )
 
+    def seen_near(self, endpoint: Endpoint) -> None:
+        self.near_endpoints = tuple(dict.fromkeys([endpoint, *self.near_endpoints]))[:MAX_NEAR_ENDPOINTS]
+
     def move(self, to: PeerState, reason: str = "") -> None:
-        """Raises IllegalMove."""
+        """While an unreachable peer is tried again, the last reason stands. Raises IllegalMove."""
         if to not in LEGAL_MOVES[self.state]:
             raise IllegalMove(f"{self.state.value} -> {to.value}")
+        if reason or to is PeerState.CONNECTED or self.state is PeerState.IDLE:
+            self.reason = reason
         self.state = to
-        self.reason = reason
         if to not in (PeerState.LOOKING_UP, PeerState.CONNECTING):
-            self.attempt = None
+            self.last_attempt, self.attempt = self.attempt or self.last_attempt, None
         if to in (PeerState.LOOKING_UP, PeerState.CONNECTING, PeerState.CONNECTED):
             self.attempt_at = None
 
@@ -100,5 +108,6 @@ class Peer:
     def next_timeout(self) -> float | None:
         if self.attempt is None:
             return self.attempt_at
-        deadlines = self.attempt.give_up_at, self.attempt.look_up_at, self.attempt.call_at
+        attempt = self.attempt
+        deadlines = attempt.give_up_at, attempt.look_up_at, attempt.call_at, attempt.repeat_call_at
         return min(at for at in deadlines if at is not None)

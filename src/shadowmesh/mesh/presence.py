@@ -11,6 +11,7 @@ from shadowmesh.mesh.calls import OwnAddresses
 from shadowmesh.mesh.outputs import Notice
 from shadowmesh.mesh.own_record import OwnRecord
 from shadowmesh.paths.candidates import Candidate, CandidateKind
+from shadowmesh.paths.classification import Observation
 from shadowmesh.paths.events import NatChanged, PortsReleased, PortsWanted, ReflexiveChanged
 from shadowmesh.paths.nat_discovery import NatDiscovery
 from shadowmesh.records.hints import MAX_HINT_ENDPOINTS
@@ -63,11 +64,16 @@ class OwnPresence:
 
     @property
     def _outside(self) -> tuple[Endpoint, ...]:
-        """As others see us. Where each of them sees another port, the newest one says most about the next."""
-        seen = self._nat.endpoints
-        if not self._nat.behaviour.is_hard or self._nat.newest is None:
-            return tuple(reversed(seen))
-        return (*(each for each in reversed(seen) if each.address.version == 6), self._nat.newest)
+        """As others see us, the best last. Where each observer sees another port, the newest one tells where a NAT that
+        counts stands; one of the main port leads to it through a NAT that filters nothing."""
+        seen = tuple(reversed(self._nat.endpoints))
+        if not self._nat.behaviour.is_hard:
+            return seen
+        chosen = [each for each in seen if each.address.version == 6]
+        chosen += [each for each in seen if each.address.version == 4][:1]
+        if self._nat.behaviour.is_predictable and self._nat.newest is not None:
+            chosen = [each for each in chosen if each != self._nat.newest] + [self._nat.newest]
+        return tuple(chosen)
 
     @property
     def hints(self) -> tuple[Endpoint, ...]:
@@ -117,9 +123,36 @@ class OwnPresence:
             self._endpoints_changed()
             self._advance(now)
 
+    @property
+    def servers(self) -> tuple[Endpoint, ...]:
+        """Who is asked what our NAT does."""
+        return self._nat.servers
+
+    @property
+    def observations(self) -> tuple[Observation, ...]:
+        return self._nat.observations
+
+    @property
+    def is_asking(self) -> bool:
+        return self._nat.is_asking
+
+    def check_again(self, now: float) -> None:
+        """Somebody wants to know what our NAT does now."""
+        self._nat.check_again(now)
+        self._advance(now)
+
     def ports_opened(self, ports: Sequence[int], now: float) -> None:
         """The answer to PortsWanted of `peer` None."""
         self._nat.ports_opened(ports, now)
+        self._advance(now)
+
+    @property
+    def is_sampling(self) -> bool:
+        return self._nat.is_sampling
+
+    def sample(self, now: float) -> None:
+        """Behind a NAT that counts, `addresses` soon says where it stands now."""
+        self._nat.sample(now)
         self._advance(now)
 
     def outdo(self, sequence: int, now: float) -> None:

@@ -44,7 +44,7 @@ def no_path(peer: Peer, own: OwnAddresses) -> str:
         return f"relay needed: both routers choose another port for each peer: {_OPEN_ROUTER}"
     if role.is_by_chance:
         whose = f"{peer.name}'s" if peer.nat.is_hard else "our"
-        return f"no path found: none of the ports tried was one that {whose} router had chosen; it is tried again"
+        return f"no path found: the ports that {whose} router chose were not guessed; it is tried again"
     tried = () if peer.attempt is None else peer.attempt.tried
     return f"relay needed: no UDP passes between the two networks, tried at {_listed(tried)}: {_OPEN_ROUTER}"
 
@@ -66,7 +66,7 @@ def _said(peer: Peer, link: LinkView) -> str:
         return _backbone_away(link)
     if peer.online is False or (attempt is not None and attempt.call_failed):
         return f"{peer.name} is not online at the backbone"
-    if attempt is not None and attempt.called and not peer.call_endpoints:
+    if attempt is not None and attempt.called and not peer.call_candidates:
         return f"{peer.name} does not answer our call (does it trust this node?)"
     return ""
 

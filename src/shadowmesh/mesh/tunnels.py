@@ -14,7 +14,7 @@ from shadowmesh.mesh.answer_watch import AnswerWatch
 from shadowmesh.mesh.outputs import InstallPeer, Ponged, RemovePeer, SetPath
 from shadowmesh.mesh.ratchets import Ratchets
 from shadowmesh.paths.events import PathLost, PathMoved, PathSilent, PingDone
-from shadowmesh.paths.probes import PathProber, ProbeStatus
+from shadowmesh.paths.probes import PathProber, ProbedPath, ProbeStatus
 from shadowmesh.session.cipher import Cipher
 from shadowmesh.session.events import PeerAuthenticated, Role, SessionEstablished
 from shadowmesh.session.ratchet import PskChanged
@@ -118,6 +118,10 @@ class Tunnels:
 
     def peers(self) -> tuple[PeerID, ...]:
         return tuple(self._tunnels)
+
+    def alternates(self, peer: PeerID) -> tuple[ProbedPath, ...]:
+        """The other ways to a peer that has a tunnel."""
+        return self._prober.alternates(peer)
 
     def paths(self) -> set[Endpoint]:
         """Where all peers are at present."""

@@ -7,17 +7,22 @@ import contextlib
 import itertools
 import os
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 
+from shadowmesh._engine import Counters
 from shadowmesh.control import schema
+from shadowmesh.control.diagnosis import NetcheckDocument, WhyDocument
 from shadowmesh.control.errors import ControlError, ErrorCode
 from shadowmesh.control.version import program_version
 from shadowmesh.identity.names import Fingerprint, PeerID
 from shadowmesh.mesh.errors import MeshError, NameTaken, NotTrusted, PeerAlreadyTrusted
 from shadowmesh.mesh.outputs import ConnectFailed
 from shadowmesh.mesh.state import MeshConfig, PeerState, TrustedPeer
-from shadowmesh.node import reports
+from shadowmesh.node import diagnosis, reports
 from shadowmesh.node.daemon import Daemon
 from shadowmesh.node.peer_names import check_name, find_peer, find_trusted
+from shadowmesh.paths.port_mapping.status import MappingStatus
 from shadowmesh.records.region import Region
 from shadowmesh.wire.errors import DecodeError
 
@@ -25,6 +30,8 @@ LOOK_UP_TIMEOUT_S = 20.0
 """More than the backbone client gives a request."""
 PROBE_WAIT_S = 0.6
 """A round trip between any two places of the world, and the half second after which a path counts as silent."""
+NETCHECK_S = 3.0
+"""Three requests to each observer are out by then; who needs longer counts as silent."""
 
 
 class Commands:
@@ -39,6 +46,7 @@ class Commands:
         port: int,
         tun: str | None,
         host_addresses: Callable[[], list[str]],
+        port_mappings: Callable[[], list[MappingStatus]],
         stop: Callable[[], None],
     ) -> None:
         self._daemon = daemon
@@ -47,6 +55,7 @@ class Commands:
         self._port = port
         self._tun = tun
         self._host_addresses = host_addresses
+        self._port_mappings = port_mappings
         self._stop = stop
         self._started_at = daemon.now()
         self._sequences = itertools.count(1)
@@ -56,10 +65,7 @@ class Commands:
         await self._probe_paths()
         now = daemon.now()
         counters = daemon.engine.counters()
-        traffic = {
-            peer.public_key: reports.Traffic(peer.rx_bytes, peer.tx_bytes, peer.handshake_age_s)
-            for peer in counters.peers
-        }
+        traffic = _traffic(counters)
         drops = {f"engine: {reason}": count for reason, count in counters.drops.items() if count}
         drops |= {f"node: {reason}": count for reason, count in daemon.mesh.drops.items() if count}
         if daemon.engine.send_failures:
@@ -116,7 +122,7 @@ class Commands:
         daemon, began = self._daemon, self._daemon.now()
         peer = find_trusted(request.peer, daemon.mesh.trusted()).fingerprint.peer_id
         try:
-            connected_in_s = None if self._connected(peer) else await self._connect(peer, request.timeout_s)
+            connected_in_s = None if self._connected(peer) else await self._connect(peer, request)
             sequence = next(self._sequences)
             waiting = daemon.pongs.expect((peer, sequence))
             with waiting:
@@ -124,9 +130,33 @@ class Commands:
                 ponged = await waiting.answer(max(0.0, began + request.timeout_s - daemon.now()))
         except TimeoutError:
             reason = f"{request.peer}: no answer within {request.timeout_s:g} s"
-            raise ControlError(ErrorCode.UNREACHABLE, reason, "see `shadowmesh status`") from None
+            raise ControlError(ErrorCode.UNREACHABLE, reason, f"see `shadowmesh why {request.peer}`") from None
         return schema.PingDocument(
             peer_id=str(peer), path=str(ponged.path), rtt_s=ponged.rtt_s, connected_in_s=connected_in_s
+        )
+
+    async def netcheck(self, _: None) -> NetcheckDocument:
+        daemon, began = self._daemon, self._daemon.now()
+        waiting = daemon.network_checks.expect(None)
+        with waiting:
+            daemon.command(lambda mesh, now: mesh.check_network(now))
+            with suppress(TimeoutError):  # the report says who has not answered
+                await waiting.answer(NETCHECK_S)
+        report = replace(daemon.mesh.network(), is_asking=False)
+        return diagnosis.netcheck(report, self._port_mappings(), port=self._port, took_s=daemon.now() - began)
+
+    async def why(self, request: schema.PeerRequest) -> WhyDocument:
+        daemon, now = self._daemon, self._daemon.now()
+        entry = find_trusted(request.peer, daemon.mesh.trusted())
+        report = daemon.mesh.peer_report(entry.fingerprint.peer_id)
+        return diagnosis.why(
+            report,
+            daemon.mesh.network(),
+            self._port_mappings(),
+            reports.peer(report.status, _traffic(daemon.engine.counters()), now),
+            port=self._port,
+            own_fingerprint=str(self._fingerprint),
+            now=now,
         )
 
     async def stop(self, _: None) -> schema.StoppingDocument:
@@ -145,16 +175,24 @@ class Commands:
     def _connected(self, peer: PeerID) -> bool:
         return any(status.peer == peer and status.state is PeerState.CONNECTED for status in self._daemon.mesh.peers())
 
-    async def _connect(self, peer: PeerID, timeout_s: float) -> float:
+    async def _connect(self, peer: PeerID, request: schema.PingRequest) -> float:
         """How long it took. Raises ControlError (UNREACHABLE), TimeoutError."""
         daemon, began = self._daemon, self._daemon.now()
         waiting = daemon.connections.expect(peer)
         with waiting:
             _refusing(lambda: daemon.command(lambda mesh, now: mesh.connect(peer, now)))
-            outcome = await waiting.answer(timeout_s)
+            outcome = await waiting.answer(request.timeout_s)
         if isinstance(outcome, ConnectFailed):
-            raise ControlError(ErrorCode.UNREACHABLE, f"can't connect: {outcome.reason}", "see `shadowmesh status`")
+            remedy = f"see `shadowmesh why {request.peer}`"
+            raise ControlError(ErrorCode.UNREACHABLE, f"can't connect: {outcome.reason}", remedy)
         return daemon.now() - began
+
+
+def _traffic(counters: Counters) -> dict[bytes, reports.Traffic]:
+    """By WireGuard key."""
+    return {
+        peer.public_key: reports.Traffic(peer.rx_bytes, peer.tx_bytes, peer.handshake_age_s) for peer in counters.peers
+    }
 
 
 def trusted_peer(request: schema.TrustRequest) -> TrustedPeer:

@@ -59,6 +59,8 @@ def create_app(commands: Commands) -> web.Application:
         routes.UNTRUST: commands.untrust,
         routes.LOOKUP: commands.look_up,
         routes.PING: commands.ping,
+        routes.NETCHECK: commands.netcheck,
+        routes.WHY: commands.why,
         routes.STOP: commands.stop,
     }
     app = web.Application(middlewares=[_errors_as_documents], client_max_size=schema.MAX_REQUEST_BYTES)

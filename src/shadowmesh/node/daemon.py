@@ -12,6 +12,7 @@ from shadowmesh.mesh.machine import Mesh
 from shadowmesh.mesh.outputs import (
     ConnectFailed,
     LookedUp,
+    NetworkChecked,
     Notice,
     Output,
     PeerConnected,
@@ -27,6 +28,7 @@ from shadowmesh.node.errors import HomeUnusable, NodeFailed
 from shadowmesh.node.storage import Storage
 from shadowmesh.node.timer import Timer
 from shadowmesh.node.waiting import Waiting
+from shadowmesh.paths.lan.discovery import Announce
 
 _log = logging.getLogger(__name__)
 
@@ -42,16 +44,19 @@ class Daemon:
         make_client: ClientFactory,
         tasks: asyncio.TaskGroup,
         failed: Callable[[str], None],
+        announce: Callable[[bytes], None] = lambda _: None,
     ) -> None:
-        """`failed` takes the reason when the node can't go on."""
+        """`failed` takes the reason when the node can't go on; `announce` sends to the LAN."""
         self._loop = asyncio.get_running_loop()
         self.mesh = mesh
         self.storage = storage
         self.engine = EngineShell(engine, self.feed, failed, self._loop)
         self.backbone = BackboneLink(make_client, self.feed, tasks)
+        self._announce = announce
         self.pongs: Waiting[tuple[PeerID, int], Ponged] = Waiting()
         self.connections: Waiting[PeerID, PeerConnected | ConnectFailed] = Waiting()
         self.look_ups: Waiting[PeerID, LookedUp] = Waiting()
+        self.network_checks: Waiting[None, NetworkChecked] = Waiting()
         self._timer = Timer(self._loop, self._due)
         self._link_state = LinkState.OFFLINE
         self.link_changed_at = self._loop.time()
@@ -115,6 +120,8 @@ class Daemon:
             self.engine.obey(output)
         elif isinstance(output, BackboneRequest):
             self.backbone.obey(output)
+        elif isinstance(output, Announce):
+            self._announce(output.payload)
         else:
             self._save_or_tell(output)
 
@@ -139,6 +146,8 @@ class Daemon:
                 self.pongs.give((peer, sequence), output)
             case LookedUp(peer):
                 self.look_ups.give(peer, output)
+            case NetworkChecked():
+                self.network_checks.give(None, output)
             case Notice(level, text):
                 _log.log(level, "%s", text)
 

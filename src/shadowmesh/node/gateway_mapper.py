@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING
 
+from shadowmesh.node.closed_on_failure import closed_on_failure
 from shadowmesh.node.default_gateways import ReachedGateway
 from shadowmesh.node.timer import Timer
 from shadowmesh.paths.port_mapping import pcp
@@ -161,7 +161,7 @@ class GatewayMapper:
 
 def _request_socket(reached: ReachedGateway) -> socket.socket:
     sock = _new_socket(reached)
-    with _closed_on_failure(sock):
+    with closed_on_failure(sock):
         sock.bind((str(reached.gateway.local), 0))
         sock.connect(_socket_address(reached, reached.gateway.address, pcp.SERVER_PORT))
     return sock
@@ -170,7 +170,7 @@ def _request_socket(reached: ReachedGateway) -> socket.socket:
 def _announcement_socket(reached: ReachedGateway) -> socket.socket:
     """Other programs of this host listen there too."""
     sock = _new_socket(reached)
-    with _closed_on_failure(sock):
+    with closed_on_failure(sock):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if reached.gateway.address.version == 4:
             sock.bind(_socket_address(reached, _ALL_HOSTS, pcp.ANNOUNCEMENT_PORT))
@@ -184,15 +184,6 @@ def _announcement_socket(reached: ReachedGateway) -> socket.socket:
 def _new_socket(reached: ReachedGateway) -> socket.socket:
     family = socket.AF_INET if reached.gateway.address.version == 4 else socket.AF_INET6
     return socket.socket(family, socket.SOCK_DGRAM)
-
-
-@contextlib.contextmanager
-def _closed_on_failure(sock: socket.socket) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        sock.close()
-        raise
 
 
 def _socket_address(

@@ -31,12 +31,15 @@ _IFA_F_DADFAILED, _IFA_F_DEPRECATED, _IFA_F_TENTATIVE = 0x08, 0x20, 0x40
 
 def host_addresses(tun: str | None) -> list[IPv4Address | IPv6Address]:
     """Sorted, IPv6 first. Left out: loopback, link-local, `tun`, overlay, deprecated, tentative addresses."""
-    try:
-        table = _IF_INET6.read_text(encoding="ascii")
-    except OSError:
-        table = ""  # IPv6 is switched off
-    addresses: list[IPv4Address | IPv6Address] = [*sorted(parse_if_inet6(table, tun)), *sorted(_ipv4_addresses(tun))]
+    ipv6 = parse_if_inet6(_if_inet6(), tun)
+    addresses: list[IPv4Address | IPv6Address] = [*sorted(ipv6), *sorted(_ipv4_addresses(tun))]
     return addresses[:MAX_ADDRESSES]
+
+
+def ipv6_interfaces() -> dict[IPv6Address, int]:
+    """The index of the interface that each IPv6 address is on."""
+    lines = (line.split() for line in _if_inet6().splitlines())
+    return {IPv6Address(bytes.fromhex(fields[0])): int(fields[1], 16) for fields in lines if len(fields) == 6}
 
 
 def parse_if_inet6(table: str, tun: str | None) -> list[IPv6Address]:
@@ -52,6 +55,14 @@ def parse_if_inet6(table: str, tun: str | None) -> list[IPv6Address]:
         if _is_candidate(address) and address not in OVERLAY_NETWORK:
             addresses.append(address)
     return addresses
+
+
+def _if_inet6() -> str:
+    """Empty where IPv6 is switched off."""
+    try:
+        return _IF_INET6.read_text(encoding="ascii")
+    except OSError:
+        return ""
 
 
 def _ipv4_addresses(tun: str | None) -> list[IPv4Address]:

@@ -8,6 +8,7 @@ import logging
 from shadowmesh.node.daemon import Daemon
 from shadowmesh.node.default_gateways import ReachedGateway, default_gateways, default_interfaces
 from shadowmesh.node.host_addresses import POLL_INTERVAL_S, host_addresses
+from shadowmesh.node.lan_sockets import LanSockets
 from shadowmesh.node.network_watch import NetworkWatch, watch_sleep
 from shadowmesh.node.port_mapper import PortMapperShell
 from shadowmesh.paths.port_mapping.status import MappingStatus
@@ -17,11 +18,14 @@ _log = logging.getLogger(__name__)
 
 
 class Reachability:
-    def __init__(self, daemon: Daemon, port: int, tun: str | None, *, map_port: bool) -> None:
-        """`map_port`: whether to ask the router at all."""
+    def __init__(
+        self, daemon: Daemon, port: int, tun: str | None, *, map_port: bool, lan: LanSockets | None = None
+    ) -> None:
+        """`map_port`: whether to ask the router at all. `lan`: moves with the addresses."""
         self._daemon = daemon
         self._port = port
         self._tun = tun
+        self._lan = lan
         self._mapper = PortMapperShell(port, self._mapping_changed) if map_port else None
         self._watch = NetworkWatch(self.look, ignored=tun)
         self.endpoints: list[Endpoint] = []
@@ -37,6 +41,8 @@ class Reachability:
         before, self._way_out = self._way_out, self._look_out()
         if endpoints != self.endpoints:
             self.endpoints = endpoints
+            if self._lan is not None:  # first: the mesh announces itself at once
+                self._lan.set_addresses([endpoint.address for endpoint in endpoints])
             self._daemon.feed(lambda mesh, now: mesh.local_endpoints_changed(endpoints, now))
             self._network_changed()
         elif before not in (None, self._way_out):
@@ -56,6 +62,8 @@ class Reachability:
     async def stop(self) -> None:
         """Gives back what the router has opened, within a second."""
         self._watch.close()
+        if self._lan is not None:
+            self._lan.close()
         if self._mapper is not None:
             await self._mapper.stop()
 

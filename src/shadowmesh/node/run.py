@@ -27,6 +27,7 @@ from shadowmesh.node.control_server import ControlServer
 from shadowmesh.node.daemon import Daemon
 from shadowmesh.node.engine_shell import engine_capabilities, open_engine
 from shadowmesh.node.errors import NodeFailed
+from shadowmesh.node.lan_sockets import LanSockets
 from shadowmesh.node.reachability import Reachability
 from shadowmesh.node.settings import Settings
 from shadowmesh.node.storage import Storage
@@ -95,8 +96,14 @@ class _Node:
         """Raises NodeFailed."""
         port, tun = self._engine.port, self._engine.tun
         async with asyncio.TaskGroup() as tasks:
-            daemon = Daemon(self._mesh, self._engine, self._storage, self._make_client, tasks, self._fail)
-            reachability = Reachability(daemon, port, tun, map_port=self._settings.map_port)
+            lan = LanSockets() if self._settings.lan else None
+            announce = (lambda _: None) if lan is None else lan.announce
+            daemon = Daemon(self._mesh, self._engine, self._storage, self._make_client, tasks, self._fail, announce)
+            if lan is not None:
+                lan.start(
+                    lambda data, source: daemon.feed(lambda mesh, now: mesh.announcement_received(data, source, now))
+                )
+            reachability = Reachability(daemon, port, tun, map_port=self._settings.map_port, lan=lan)
             reachability.look()
             commands = Commands(
                 daemon,
@@ -105,6 +112,7 @@ class _Node:
                 port=port,
                 tun=tun,
                 host_addresses=lambda: [str(endpoint) for endpoint in reachability.endpoints],
+                port_mappings=lambda: reachability.mappings,
                 stop=self._stop.set,
             )
             server = ControlServer(self._listener, commands)

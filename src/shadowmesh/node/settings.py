@@ -43,6 +43,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = DEFAULT_PORT  # UDP; 0: any
     tun: TunName = DEFAULT_TUN  # "none": no device
     map_port: bool = True  # ask the router to let peers in, by PCP, NAT-PMP or UPnP
+    lan: bool = True  # find trusted peers in the LAN by multicast
     ca_file: str = ""  # PEM: authorities to trust for the backbone's TLS instead of the system's
     backbone: Annotated[list[Backbone], msgspec.Meta(max_length=MAX_BACKBONES)] = []
 

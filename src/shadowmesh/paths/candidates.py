@@ -57,6 +57,7 @@ class KnownEndpoints:
     """What is known of where a peer may be, by source."""
 
     last: Endpoint | None = None  # where the last session was
+    near: Sequence[Endpoint] = ()  # where it has announced itself in our LAN
     call: Sequence[Endpoint] = ()
     hints: Sequence[Endpoint] = ()
     record: Sequence[Endpoint] = ()
@@ -68,7 +69,7 @@ def order_candidates(known: KnownEndpoints, own: Sequence[Endpoint], overlay: IP
     All are tried at once; the order only decides which are left out when there are more.
     """
     last = [] if known.last is None else [known.last]
-    rest = [*known.call, *known.hints, *known.record]
+    rest = [*known.near, *known.call, *known.hints, *known.record]
     near = [endpoint for endpoint in rest if is_near(endpoint, own)]
     distinct = dict.fromkeys([*last, *near, *rest])
     usable = [endpoint for endpoint in distinct if is_usable(endpoint, own, overlay)]

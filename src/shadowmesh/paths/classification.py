@@ -24,6 +24,8 @@ class Observation:
 
     observer: Endpoint
     mapped: Endpoint
+    seen_at: float = 0.0
+    rtt_s: float | None = None  # None: asked more than once, so that the answer may be to either (Karn's algorithm)
 
 
 def classify_mapping(

@@ -28,6 +28,9 @@ class Mapping(IntEnum):
     ADDRESS_AND_PORT_DEPENDENT = 4
 
 
+HARD_MAPPINGS = (Mapping.ADDRESS_DEPENDENT, Mapping.ADDRESS_AND_PORT_DEPENDENT)
+
+
 class Filtering(IntEnum):
     """From where datagrams come in through a mapping (RFC 4787 section 5)."""
 
@@ -70,7 +73,7 @@ class NatBehaviour:
     @property
     def is_hard(self) -> bool:
         """Whether a peer can't know the outside port that our datagrams to it will have."""
-        return self.mapping in (Mapping.ADDRESS_DEPENDENT, Mapping.ADDRESS_AND_PORT_DEPENDENT)
+        return self.mapping in HARD_MAPPINGS
 
     @property
     def is_predictable(self) -> bool:

@@ -1,4 +1,4 @@
-"""Which of several working paths to one peer carries the data. Spec: docs/spec/paths.md, section 8."""
+"""Which of several working paths to one peer carries the data. Spec: docs/spec/paths.md, section 7."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The datagram of a path probe and of its reply, 70 bytes each. Spec: docs/spec/paths.md, section 4.
+"""The datagram of a path probe and of its reply, 70 bytes each. Spec: docs/spec/paths.md, section 5.1.
 
 | offset | bytes | field | meaning |
 | 0  | 1  | type     | 0x44 probe, 0x45 reply |

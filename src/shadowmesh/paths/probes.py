@@ -48,6 +48,12 @@ class ProbeStatus:
     silent: bool = False  # what was asked since is not answered
 
 
+@dataclass(frozen=True, slots=True)
+class ProbedPath:
+    path: Endpoint
+    rtt_s: float | None  # None: it has not answered
+
+
 class PathProber:
     """Probes every peer with a session. After each call: drain `poll()`, then read `next_timeout()`."""
 
@@ -146,6 +152,14 @@ class PathProber:
     def status(self, peer: PeerID) -> ProbeStatus | None:
         session = self._sessions.get(peer)
         return None if session is None else ProbeStatus(session.path, session.rtt_s, session.probed_at, session.silent)
+
+    def alternates(self, peer: PeerID) -> tuple[ProbedPath, ...]:
+        """The other ways to the peer, and how far it is there, if they have answered."""
+        session = self._sessions.get(peer)
+        if session is None:
+            return ()
+        others = (each for each in session.alternates if each != session.path)
+        return tuple(ProbedPath(each, session.choice.rtt_s(each)) for each in others)
 
     def receive_datagram(self, data: bytes, source: Endpoint, now: float) -> None:
         try:

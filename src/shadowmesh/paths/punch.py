@@ -12,6 +12,7 @@ from shadowmesh.paths.nat_behaviour import Mapping, NatBehaviour
 from shadowmesh.paths.probe_datagram import ProbeKeys
 from shadowmesh.paths.probed_session import ReplayWindow
 from shadowmesh.paths.punch_plan import MAX_SPRAY_PROBES, Role, choose_role, predicted, random_ports
+from shadowmesh.paths.punch_report import MAX_REPORTED, ProbedEndpoint, PunchReport
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.entropy import Entropy
 
@@ -72,10 +73,16 @@ class Punch:
     asked_for_ports: bool = False
     waits_for_ports: bool = False
     probes_sent: int = 0
+    sprayed: int = 0  # of them, to ports that were drawn
     found: bool = False
+    answers: dict[Endpoint, float] = field(default_factory=dict)  # round trips
     last_sent_us: int = 0
+    called_at: float = field(init=False)
     _spray: Iterator[int] | None = None
     _spray_due_at: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.called_at = self.started_at
 
     @property
     def role(self) -> Role:
@@ -87,17 +94,24 @@ class Punch:
 
     def add(self, candidates: Sequence[Candidate], now: float) -> None:
         """Where we are to probe, without what would only spoil a prediction."""
+        outside = (each for each in candidates if each.kind is CandidateKind.SERVER_REFLEXIVE and _is_ipv4(each))
+        newest = next(outside, None)
         for candidate in candidates:
-            for endpoint in self._aims(candidate):
+            for endpoint in self._aims(candidate, is_newest=candidate is newest):
                 if endpoint not in self.targets and len(self.targets) < MAX_TARGETS:
                     self.targets[endpoint] = Target(endpoint, candidate.kind, now)
 
     def nats_are(self, own: NatBehaviour, peer: NatBehaviour, now: float) -> None:
-        """More may be known of the two than when the punch began: then it begins again, in its new role."""
-        role = self.role
+        """More may be known of the two than when the punch began: then it begins again, in its new role.
+
+        Not after its first time is over: who changes the role with each call would keep our ports open for ever.
+        """
+        before = self.role, self.peer_nat.ports
         self.own_nat, self.peer_nat = own, peer
-        if self.role is not role:
+        if (self.role, peer.ports) != before and now < self.called_at + GIVE_UP_AFTER_S:
             self.started_at = now
+            self._spray = None
+            self.holds_sent = 0
 
     def learn(self, source: Endpoint, now: float) -> bool:
         """The peer's probe came from there. False when it says nothing new."""
@@ -135,12 +149,13 @@ class Punch:
         if base is None:
             return []
         if self._spray is None:
-            self._spray = random_ports(self.peer_nat.ports, MAX_SPRAY_PROBES, entropy)
+            self._spray = random_ports(self.peer_nat.ports, MAX_SPRAY_PROBES - self.sprayed, entropy)
             self._spray_due_at = now
         due_at = max(self._spray_due_at, now - MAX_LATE_BATCHES * SPRAY_INTERVAL_S)
         batches = 1 + round((now - due_at) / SPRAY_INTERVAL_S)
         drawn = list(islice(self._spray, batches * SPRAY_BATCH))
         self._spray_due_at = due_at + batches * SPRAY_INTERVAL_S if drawn else self.give_up_at + 1
+        self.sprayed += len(drawn)
         return [Endpoint(base.address, port) for port in drawn]
 
     def hold_due_at(self) -> float | None:
@@ -162,15 +177,32 @@ class Punch:
         self.last_sent_us = max(self.last_sent_us + 1, int(now * 1_000_000))
         return self.last_sent_us
 
+    def report(self) -> PunchReport:
+        probed = [
+            ProbedEndpoint(each.endpoint, each.kind, each.sent, self.answers.get(each.endpoint))
+            for each in self.targets.values()
+        ]
+        met_by_chance = [
+            ProbedEndpoint(endpoint, CandidateKind.PEER_REFLEXIVE, 1, rtt_s)
+            for endpoint, rtt_s in self.answers.items()
+            if endpoint not in self.targets
+        ]
+        reported = sorted([*met_by_chance, *probed], key=lambda each: each.rtt_s is None)[:MAX_REPORTED]
+        return PunchReport(self.started_at, self.own_nat, self.peer_nat, self.role, self.probes_sent, tuple(reported))
+
     def next_timeout(self) -> float:
         due = [target.due_at for target in self.targets.values()]
         due += [self.spray_due_at(), self.hold_due_at(), self.give_up_at]
         return min(at for at in due if at is not None)
 
-    def _aims(self, candidate: Candidate) -> list[Endpoint]:
-        is_translated = candidate.kind is CandidateKind.SERVER_REFLEXIVE and candidate.endpoint.address.version == 4
+    def _aims(self, candidate: Candidate, *, is_newest: bool) -> list[Endpoint]:
+        is_translated = candidate.kind is CandidateKind.SERVER_REFLEXIVE and _is_ipv4(candidate)
         if not is_translated or self.role is not Role.PREDICT:
             return [candidate.endpoint]
         # Between two NATs that count, a probe to the port that is known would only use up one of ours.
         known = [] if self.own_nat.is_hard else [candidate.endpoint]
-        return [*known, *predicted(candidate.endpoint, self.peer_nat.step)]
+        return [*known, *(predicted(candidate.endpoint, self.peer_nat.step) if is_newest else [])]
+
+
+def _is_ipv4(candidate: Candidate) -> bool:
+    return candidate.endpoint.address.version == 4

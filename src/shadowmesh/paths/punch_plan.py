@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import Enum
 
-from shadowmesh.paths.nat_behaviour import NatBehaviour, PortRange
+from shadowmesh.paths.nat_behaviour import Mapping, NatBehaviour, PortRange
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.entropy import Entropy
 
-# Of 64,512 ports 256 sockets and 1,024 probes meet with 98.4 % (a hypergeometric draw). More would flood a home
+# Of 64,512 ports 256 sockets and 1,024 probes meet with 98.3 % (a hypergeometric draw). More would flood a home
 # router's table.
 MAX_SPRAY_PROBES = 1024
 MAX_SOCKETS = 256
@@ -37,10 +37,12 @@ class Role(Enum):
     @property
     def is_by_chance(self) -> bool:
         """Whether another try may find what this one did not."""
-        return self in (Role.SPRAY, Role.HOLD_PORTS)
+        return self not in (Role.PLAIN, Role.NONE)
 
 
 def choose_role(own: NatBehaviour, peer: NatBehaviour) -> Role:
+    if Mapping.UNKNOWN in (own.mapping, peer.mapping):
+        return Role.PLAIN  # guessing ports takes two who know what they do: often the one lets no UDP out at all
     match own.is_hard, peer.is_hard:
         case False, False:
             return Role.PLAIN

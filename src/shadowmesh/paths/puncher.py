@@ -18,6 +18,7 @@ from shadowmesh.paths.nat_behaviour import NatBehaviour
 from shadowmesh.paths.probe_datagram import TXID_BYTES, BadMac, ProbeDatagram, ProbeKeys
 from shadowmesh.paths.punch import Punch
 from shadowmesh.paths.punch_plan import sockets_to_hold
+from shadowmesh.paths.punch_report import PunchReport
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.entropy import Entropy
 from shadowmesh.wire.errors import DecodeError
@@ -26,6 +27,7 @@ from shadowmesh.wire.transmit import Transmit
 MAX_PUNCHES = 64  # at a time, as many as attempts to connect
 MAX_TOKENS = 2  # of one peer: both called each other at the same moment
 MAX_CANDIDATES = 8  # as many as a call holds
+MAX_REPORTS = 1000  # one a trusted peer
 MAX_OUTSTANDING = 2048  # all probes of one punch: 8 targets, held ports three times, the spray
 
 PuncherOutput = Transmit | PathFound | PortLearnt | PortsWanted | PortsReleased | PunchEnded
@@ -48,6 +50,7 @@ class Puncher:
         self._entropy = entropy
         self._punches: dict[PeerID, Punch] = {}
         self._by_tag: dict[bytes, Punch] = {}
+        self._reports: dict[PeerID, PunchReport] = {}
         self._holder: PeerID | None = None  # one punch at a time holds ports
         self._out: deque[PuncherOutput] = deque()
         self._drops: Counter[str] = Counter()
@@ -82,6 +85,11 @@ class Puncher:
 
     def is_punching(self, peer: PeerID) -> bool:
         return peer in self._punches
+
+    def report(self, peer: PeerID) -> PunchReport | None:
+        """Of the attempt that goes on, or of the last one."""
+        punch = self._punches.get(peer)
+        return self._reports.get(peer) if punch is None else punch.report()
 
     def takes(self, data: bytes) -> bool:
         """Whether a probe, or the reply to one, names the token of a call."""
@@ -163,12 +171,14 @@ class Puncher:
         target = punch.targets.get(source)
         if target is not None:
             target.answered = True
+        rtt_s = max(0.0, now - sent_at)
+        punch.answers.setdefault(source, rtt_s)
         punch.found = True
         if via:
             punch.handed_over.add(via)
         self._release(punch)
         kind = CandidateKind.PEER_REFLEXIVE if target is None else target.kind
-        self._out.append(PathFound(punch.peer, source, via, max(0.0, now - sent_at), kind))
+        self._out.append(PathFound(punch.peer, source, via, rtt_s, kind))
 
     def _send_due(self, punch: Punch, now: float) -> None:
         for target in punch.targets.values():
@@ -234,6 +244,10 @@ class Puncher:
 
     def _forget(self, punch: Punch) -> None:
         self._release(punch)
+        self._reports.pop(punch.peer, None)
+        if len(self._reports) >= MAX_REPORTS:
+            del self._reports[next(iter(self._reports))]
+        self._reports[punch.peer] = punch.report()
         del self._punches[punch.peer]
         for tag in punch.keys:
             del self._by_tag[tag]

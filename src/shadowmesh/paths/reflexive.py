@@ -15,8 +15,7 @@ from shadowmesh.wire.entropy import Entropy
 from shadowmesh.wire.errors import DecodeError
 from shadowmesh.wire.transmit import Transmit
 
-# Two ports of one address and one of another tell on what a mapping depends; a fourth stands in for a dead one.
-MAX_SERVERS = 4
+MAX_SERVERS = 8  # what the caller chose for both address families, bounded
 # RFC 8489 §6.2.1 with RTO 500 ms doubles up to Rc = 7 requests and 39.5 s. We stop after four: by then a call that
 # waits for the answer has gone out with what was known, and a refresh comes by itself.
 _RETRANSMIT_OFFSETS_S = (0.0, 0.5, 1.5, 3.5)
@@ -43,11 +42,12 @@ class _Query:
 class ReflexiveDiscovery:
     """Knows our reflexive endpoints. After each call: drain `poll()`, then read `next_timeout()`."""
 
-    def __init__(self, *, entropy: Entropy) -> None:
+    def __init__(self, *, entropy: Entropy, max_servers: int = MAX_SERVERS) -> None:
         self._entropy = entropy
+        self._max_servers = max_servers
         self._servers: tuple[Endpoint, ...] = ()
         self._queries: dict[Endpoint, _Query] = {}
-        self._answers: dict[Endpoint, Endpoint] = {}
+        self._answers: dict[Endpoint, Observation] = {}
         self._asked_at: float | None = None
         self._keep_fresh = False
         self._out: deque[Transmit | ReflexiveChanged] = deque()
@@ -56,32 +56,59 @@ class ReflexiveDiscovery:
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Distinct, in the order of the servers."""
-        return tuple(dict.fromkeys(self._answers[server] for server in self._servers if server in self._answers))
+        return tuple(dict.fromkeys(seen.mapped for seen in self.observations))
 
     @property
     def observations(self) -> tuple[Observation, ...]:
         """In the order in which the servers were asked."""
-        return tuple(Observation(server, self._answers[server]) for server in self._servers if server in self._answers)
+        return tuple(self._answers[server] for server in self._servers if server in self._answers)
+
+    @property
+    def servers(self) -> tuple[Endpoint, ...]:
+        return self._servers
 
     @property
     def is_asking(self) -> bool:
+        """Whether any server may still answer."""
         return bool(self._queries)
 
+    def is_asking_over(self, version: int) -> bool:
+        """Whether a server of this IP version may still answer."""
+        return any(server.address.version == version for server in self._queries)
+
+    def is_refreshing(self, version: int) -> bool:
+        """Whether some answers are of an earlier round, and so perhaps of an earlier mapping, than others."""
+        return any(server in self._answers and server.address.version == version for server in self._queries)
+
+    def expects(self, source: Endpoint) -> bool:
+        """Whether this server has been asked and has not answered yet."""
+        return source in self._queries
+
     def set_servers(self, servers: Sequence[Endpoint], now: float) -> None:
-        """Asks the first four, when they are others than before."""
-        chosen = tuple(dict.fromkeys(servers))[:MAX_SERVERS]
+        """Asks the first `max_servers` of them, when there are new ones among them."""
+        chosen = tuple(dict.fromkeys(servers))[: self._max_servers]
         if chosen == self._servers:
             return
-        before = self.endpoints
+        before, known = self.endpoints, self._servers
         self._servers = chosen
         self._answers = {server: self._answers[server] for server in chosen if server in self._answers}
+        self._queries = {server: self._queries[server] for server in chosen if server in self._queries}
         self._report(before)
-        self._ask(now)
+        if not set(chosen) <= set(known):
+            self.ask(now)
+
+    def ask(self, now: float) -> None:
+        """All servers, however young their answers are."""
+        if not self._servers:
+            return
+        self._asked_at = now
+        self._queries = {server: _Query(self._entropy(stun.TRANSACTION_ID_BYTES), now) for server in self._servers}
+        self._advance(now)
 
     def refresh(self, now: float, *, max_age_s: float = REFRESH_S) -> None:
         """Asks unless the last questions are younger."""
         if self._asked_at is None or now >= self._asked_at + max_age_s:
-            self._ask(now)
+            self.ask(now)
 
     def keep_fresh(self, needed: bool, now: float) -> None:
         """While needed, the mapping is used every 25 s, so that a NAT does not forget it."""
@@ -94,7 +121,7 @@ class ReflexiveDiscovery:
         before = self.endpoints
         self._answers.clear()
         self._report(before)
-        self._ask(now)
+        self.ask(now)
 
     def receive_datagram(self, data: bytes, source: Endpoint, now: float) -> None:
         try:
@@ -108,9 +135,8 @@ class ReflexiveDiscovery:
             return
         del self._queries[source]
         before = self.endpoints
-        if self._answers.get(source, message.mapped) != message.mapped:
-            self._answers.clear()  # the mapping is another: what the other servers have seen is of before
-        self._answers[source] = message.mapped
+        rtt_s = max(0.0, now - query.started_at) if query.sent == 1 else None
+        self._answers[source] = Observation(source, message.mapped, now, rtt_s)
         self._report(before)
         self._advance(now)
 
@@ -130,16 +156,9 @@ class ReflexiveDiscovery:
     def drops(self) -> Mapping[str, int]:
         return self._drops
 
-    def _ask(self, now: float) -> None:
-        if not self._servers:
-            return
-        self._asked_at = now
-        self._queries = {server: _Query(self._entropy(stun.TRANSACTION_ID_BYTES), now) for server in self._servers}
-        self._advance(now)
-
     def _advance(self, now: float) -> None:
         if self._keep_fresh and self._asked_at is not None and now >= self._asked_at + REFRESH_S:
-            self._ask(now)
+            self.ask(now)
             return
         for server, query in list(self._queries.items()):
             if now < query.due_at:

@@ -17,6 +17,9 @@ class ControlType(IntEnum):
     COOKIE = 0x42
     PROBE = 0x44
     PROBE_REPLY = 0x45
+    LAN_RECORD_REQUEST = 0x46
+    LAN_RECORD_CHUNK = 0x47
+    LAN_ANNOUNCEMENT = 0x48  # to the group, never to a node's port
 
 
 class DatagramKind(Enum):

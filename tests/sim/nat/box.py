@@ -46,13 +46,24 @@ class NatBox:
         self.behaviour = behaviour
         self.outside = tuple(outside)
         self.refused = 0  # packets for which there was no room or no port
+        self._forwards: dict[Endpoint, Endpoint] = {}  # outside to inside, until the router is asked to end it
         self._chance = chance
         self._mapping = APD if behaviour.per_flow else behaviour.mapping
         self._reuse = APD if behaviour.per_flow else EI  # whose packets may share an outside port
         self.rebind()
 
+    def forward(self, inside: Endpoint) -> Endpoint:
+        """A port mapping, as PCP, NAT-PMP or UPnP make it: everybody may send to the outside endpoint."""
+        for port in (inside.port, *self._ports[self.outside[0]].candidates(inside)):
+            outside = Endpoint(self.outside[0], port)
+            if self._forwards.get(outside, inside) == inside and self._holder(outside) in (None, inside):
+                self._forwards[outside] = inside
+                return outside
+        raise AssertionError("no free port to map")
+
     def rebind(self) -> None:
-        """As after a reboot: every mapping is forgotten."""
+        """As after a reboot: every mapping that a packet made is forgotten."""
+        self._by_forward: dict[tuple[Endpoint, Endpoint], _Entry] = {}  # by inside and remote endpoint
         self._by_inside: dict[tuple[Endpoint, Scope], _Entry] = {}
         self._by_outside: dict[tuple[Endpoint, Scope], _Entry] = {}
         self._claims: dict[tuple[Endpoint, Scope], float] = {}
@@ -79,6 +90,8 @@ class NatBox:
         if self.behaviour.blocks_udp:
             return None
         self._expire(now)
+        if packet.destination in self._forwards:
+            return self._forwarded(packet, now)
         flow = packet.destination, self._reuse.scope(packet.source)
         entry = self._by_outside.get(flow)
         if entry is None:
@@ -95,9 +108,20 @@ class NatBox:
         self._expire(now)
         return len(self._by_inside) + len(self._claims)
 
+    def _forwarded(self, packet: Packet, now: float) -> Packet:
+        """The answer will leave from the endpoint that was asked."""
+        inside = self._forwards[packet.destination]
+        entry = self._by_forward.setdefault((inside, packet.source), _Entry(inside, packet.destination, now))
+        self._refresh(entry, packet.source, now)
+        self._sweep_at = min(self._sweep_at, now + self.behaviour.timeout_s)
+        return replace(packet, destination=inside)
+
+    def _holder(self, outside: Endpoint) -> Endpoint | None:
+        return next((entry.inside for (held, _), entry in self._by_outside.items() if held == outside), None)
+
     def _entry_for(self, inside: Endpoint, remote: Endpoint, now: float) -> _Entry | None:
         key = inside, self._mapping.scope(remote)
-        entry = self._by_inside.get(key)
+        entry = self._by_forward.get((inside, remote)) or self._by_inside.get(key)
         if entry is not None:
             return entry
         outside = self._free_endpoint(inside, remote) if self.entries(now) < self.behaviour.capacity else None
@@ -115,9 +139,15 @@ class NatBox:
         for address in self._pool(inside.address):
             for port in self._ports[address].candidates(inside):
                 flow = Endpoint(address, port), self._reuse.scope(remote)
-                if flow not in self._by_outside and flow not in self._claims:
+                if flow not in self._by_outside and flow not in self._claims and self._is_own(flow[0], inside):
                     return flow[0]
         return None
+
+    def _is_own(self, outside: Endpoint, inside: Endpoint) -> bool:
+        """Not mapped for another host; and with mappings a destination, not mapped at all."""
+        if outside not in self._forwards:
+            return True
+        return self._forwards[outside] == inside and self.behaviour.mapping is EI
 
     def _pool(self, inside: Address) -> Iterator[Address]:
         """The outside addresses that this inside address may have, in the order to try them."""
@@ -151,8 +181,10 @@ class NatBox:
         oldest = now - self.behaviour.timeout_s
         self._by_inside = {key: entry for key, entry in self._by_inside.items() if entry.used_at > oldest}
         self._by_outside = {key: entry for key, entry in self._by_outside.items() if entry.used_at > oldest}
+        self._by_forward = {key: entry for key, entry in self._by_forward.items() if entry.used_at > oldest}
         self._claims = {flow: at for flow, at in self._claims.items() if at > now - CLAIM_S}
-        for entry in self._by_inside.values():
+        entries = (*self._by_inside.values(), *self._by_forward.values())
+        for entry in entries:
             entry.permitted = {scope: at for scope, at in entry.permitted.items() if at > oldest}
-        deadlines = [entry.used_at + self.behaviour.timeout_s for entry in self._by_inside.values()]
+        deadlines = [entry.used_at + self.behaviour.timeout_s for entry in entries]
         self._sweep_at = min([*deadlines, *(at + CLAIM_S for at in self._claims.values())], default=inf)

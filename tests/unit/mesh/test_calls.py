@@ -2,7 +2,7 @@ from tests.sim.chance import SeededEntropy
 
 from shadowmesh.backbone_protocol.updates import MAX_CALL_CANDIDATES, Call
 from shadowmesh.identity.names import PeerID
-from shadowmesh.mesh.calls import MIN_INTERVAL_S, CallDrop, Calls, OwnAddresses
+from shadowmesh.mesh.calls import MAX_REPEATS, MIN_INTERVAL_S, REPEAT_S, CallDrop, Calls, OwnAddresses
 from shadowmesh.paths.candidates import Candidate, CandidateKind
 from shadowmesh.paths.nat_behaviour import Mapping, NatBehaviour
 from shadowmesh.wire.endpoint import Endpoint
@@ -35,6 +35,32 @@ def test_it_says_when_a_peer_may_be_called_again() -> None:
     assert calls.next_at(BOB) == float("-inf")
     calls.place(BOB, OWN, 5.0)
     assert calls.next_at(BOB) == 5.0 + MIN_INTERVAL_S
+
+
+def test_a_call_without_an_answer_is_repeated_with_its_token_a_few_times() -> None:
+    calls = made()
+    placed, at = [], 0.0
+    for _ in range(1 + MAX_REPEATS):
+        call = calls.place(BOB, OWN, at)
+        assert call is not None
+        placed.append(call)
+        due_at, at = calls.repeat_at(BOB), at + REPEAT_S
+        assert due_at == (at if len(placed) <= MAX_REPEATS else None)
+    assert placed == placed[:1] * (1 + MAX_REPEATS)
+    later = calls.place(BOB, OWN, at)
+    assert later is not None
+    assert later.token != placed[0].token
+
+
+def test_an_answered_call_is_not_repeated() -> None:
+    calls = made()
+    call = calls.place(BOB, OWN, 0.0)
+    calls.answered(BOB)
+    assert calls.repeat_at(BOB) is None
+    again = calls.place(BOB, OWN, REPEAT_S)
+    assert call is not None
+    assert again is not None
+    assert again.token != call.token
 
 
 def test_an_answer_returns_the_token() -> None:

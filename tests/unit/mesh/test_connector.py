@@ -11,7 +11,7 @@ from tests.unit.mesh.records import record_of
 
 from shadowmesh.backbone_protocol.updates import Call, CallFailed, Refused, Update
 from shadowmesh.identity.names import PeerID
-from shadowmesh.mesh.calls import OwnAddresses
+from shadowmesh.mesh.calls import REPEAT_S, OwnAddresses
 from shadowmesh.mesh.connector import (
     LOOK_UP_AFTER_S,
     ONLINE_JITTER_S,
@@ -218,6 +218,27 @@ def test_an_answer_brings_endpoints_to_the_attempt() -> None:
     answer = call_with(call.peer, call.token, host(WHERE), host(ELSEWHERE), answer=True)
     node.connector.update_received(answer, 0.1)
     assert {transmit.destination for transmit in node.transmits()} == {WHERE, ELSEWHERE}
+
+
+def test_a_call_is_repeated_until_its_answer_comes() -> None:
+    node = Node(RECORD, link=ONLINE)
+    node.want()
+    call = node.call()
+    node.run(REPEAT_S)
+    assert node.call() == call
+    node.connector.update_received(call_with(call.peer, call.token, host(WHERE), answer=True), REPEAT_S + 0.1)
+    node.drain()
+    node.run(3 * REPEAT_S)
+    assert not [output for output in node.drain() if isinstance(output, SendUpdate)]
+
+
+def test_a_call_to_a_peer_that_is_away_is_not_repeated() -> None:
+    node = Node(RECORD, link=ONLINE)
+    node.want()
+    call = node.call()
+    node.connector.update_received(CallFailed(peer=call.peer, token=call.token, reason="not connected"), 0.1)
+    node.run(REPEAT_S)
+    assert not [output for output in node.drain() if isinstance(output, SendUpdate)]
 
 
 def test_an_answer_with_another_token_is_ignored() -> None:

@@ -35,6 +35,19 @@ def test_an_attempt_ends_with_the_state_it_belongs_to() -> None:
     assert peer.attempt is None
 
 
+def test_while_an_unreachable_peer_is_tried_again_the_last_reason_stands() -> None:
+    peer = a_peer()
+    peer.reason = "not wanted yet"
+    peer.move(PeerState.CONNECTING)
+    assert peer.reason == ""
+    peer.move(PeerState.UNREACHABLE, "relay needed")
+    peer.move(PeerState.LOOKING_UP)
+    peer.move(PeerState.CONNECTING)
+    assert peer.reason == "relay needed"
+    peer.move(PeerState.CONNECTED)
+    assert peer.reason == ""
+
+
 def test_the_earlier_of_two_schedules_counts() -> None:
     peer = a_peer()
     peer.schedule(20.0)

@@ -28,6 +28,17 @@ def test_what_is_outside_of_our_nat_comes_first() -> None:
     assert EndpointsChanged() in drained(presence)
 
 
+def test_only_servers_of_our_own_ip_versions_are_asked() -> None:
+    over_ipv6 = Endpoint.of("2001:db8:ffff::1", 3478)
+    presence = made()
+    presence.set_host_endpoints([HOME], 0.0)
+    presence.set_servers([SERVER, over_ipv6], 0.0)
+    assert {output.destination for output in drained(presence) if isinstance(output, Transmit)} == {SERVER}
+    presence.set_host_endpoints([HOME, Endpoint.of("2001:db8::1", 41641)], 1.0)
+    asked = {output.destination for output in drained(presence) if isinstance(output, Transmit)}
+    assert asked == {SERVER, over_ipv6}
+
+
 def test_a_private_node_has_no_hints() -> None:
     presence = made()
     presence.set_host_endpoints([OUTSIDE], 0.0)

@@ -1,9 +1,25 @@
+import json
+from pathlib import Path
+from typing import Any
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shadowmesh.identity.names import OVERLAY_NETWORK, PeerID
-from shadowmesh.paths.candidates import MAX_CANDIDATES, KnownEndpoints, is_usable, order_candidates
+from shadowmesh.paths.candidates import (
+    CANDIDATE_BYTES,
+    MAX_CANDIDATES,
+    Candidate,
+    CandidateKind,
+    KnownEndpoints,
+    is_usable,
+    order_candidates,
+)
 from shadowmesh.wire.endpoint import Endpoint
+from shadowmesh.wire.errors import DecodeError
 
+VECTORS = json.loads(Path("docs/spec/vectors/punching.json").read_text())
 OWN = (Endpoint.of("192.168.1.2", 41641), Endpoint.of("2001:db8:1::2", 41641))
 
 
@@ -56,6 +72,40 @@ def test_our_own_endpoint_is_not_usable() -> None:
 def test_loopback_is_usable_for_a_node_on_loopback() -> None:
     own = [Endpoint.of("127.0.0.1", 1)]
     assert is_usable(Endpoint.of("127.0.0.1", 2), own, OVERLAY_NETWORK)
+
+
+def test_what_was_encoded_is_decoded() -> None:
+    for candidate in (Candidate(CandidateKind.HOST, OWN[0]), Candidate(CandidateKind.MAPPED, OWN[1])):
+        assert len(candidate.encode()) == CANDIDATE_BYTES == 19
+        assert Candidate.decode(candidate.encode()) == candidate
+
+
+@given(st.binary(max_size=25))
+def test_random_bytes_are_refused_or_encoded_again(data: bytes) -> None:
+    try:
+        candidate = Candidate.decode(data)
+    except DecodeError:
+        return
+    assert candidate.encode() == data
+
+
+@pytest.mark.parametrize("length", [*range(CANDIDATE_BYTES), CANDIDATE_BYTES + 1])
+def test_another_length_is_refused(length: int) -> None:
+    with pytest.raises(DecodeError):
+        Candidate.decode((Candidate(CandidateKind.HOST, OWN[0]).encode() + b"\0")[:length])
+
+
+@pytest.mark.parametrize("vector", VECTORS["candidates"], ids=lambda vector: vector["candidate"])
+def test_good_vectors(vector: dict[str, Any]) -> None:
+    candidate = Candidate(CandidateKind(vector["kind"]), Endpoint.parse(vector["endpoint"]))
+    assert candidate.encode() == bytes.fromhex(vector["candidate"])
+    assert Candidate.decode(candidate.encode()) == candidate
+
+
+@pytest.mark.parametrize("vector", VECTORS["candidates_refused"], ids=lambda vector: vector["name"])
+def test_refused_vectors(vector: dict[str, str]) -> None:
+    with pytest.raises(DecodeError):
+        Candidate.decode(bytes.fromhex(vector["candidate"]))
 
 
 def order(known: KnownEndpoints) -> tuple[Endpoint, ...]:

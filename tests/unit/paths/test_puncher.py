@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -209,6 +211,17 @@ def test_the_keys_follow_from_the_token_and_both_names() -> None:
     probe_key = hashlib.sha256(b"shadowmesh/v1/punch" + TOKEN + OWN.raw + PEER.raw).digest()
     assert punch_keys(TOKEN, OWN, PEER) == ProbeKeys.derive(probe_key, OWN, PEER)
     assert punch_keys(TOKEN, PEER, OWN) == ProbeKeys.derive(probe_key, PEER, OWN)
+
+
+def test_the_vector_of_a_probe_and_its_reply() -> None:
+    vector = json.loads(Path("docs/spec/vectors/punching.json").read_text())["probe"]
+    token, probe, reply = (bytes.fromhex(vector[name]) for name in ("token", "probe", "reply"))
+    sender, receiver = (PeerID(bytes.fromhex(vector[name])) for name in ("sender", "receiver"))
+    answering = Puncher(receiver, entropy=SeededEntropy(1))
+    answering.start(sender, token, [], own_nat=EASY, peer_nat=EASY, now=0.0)
+    answering.receive_datagram(probe, Endpoint.of("203.0.113.5", 41641), 0, 0.0)
+    assert [transmit.payload for transmit in transmits(answering)][:1] == [reply]
+    assert ProbeDatagram.decode(reply).tag == bytes.fromhex(vector["tag"])
 
 
 def test_when_both_call_at_once_either_token_is_heard() -> None:

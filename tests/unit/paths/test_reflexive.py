@@ -122,7 +122,28 @@ def test_the_same_servers_are_not_asked_again() -> None:
     assert discovery.poll() is None
 
 
-def test_only_three_servers_are_asked() -> None:
+def test_fewer_servers_than_before_are_not_asked_again() -> None:
+    discovery = asking()
+    drained(discovery)
+    discovery.set_servers(SERVERS[:1], 0.1)
+    assert discovery.poll() is None
+    discovery.handle_timeout(0.5)
+    assert {request.destination for request in transmits(discovery)} == {SERVERS[0]}
+
+
+def test_a_second_round_is_a_refresh_until_all_have_answered() -> None:
+    discovery = asking(SERVERS[:1])
+    assert discovery.is_asking_over(4)
+    assert not discovery.is_refreshing(4)
+    answer(discovery, transmits(discovery)[0], OUTSIDE, 0.05)
+    discovery.refresh(100.0)
+    assert discovery.is_refreshing(4)
+    assert not discovery.is_refreshing(6)
+    answer(discovery, transmits(discovery)[0], OUTSIDE, 100.05)
+    assert not discovery.is_asking_over(4)
+
+
+def test_only_eight_servers_are_asked() -> None:
     many = [Endpoint.of("198.19.0.9", port) for port in range(1, 20)]
     assert len(transmits(asking(many))) == MAX_SERVERS
 
@@ -155,3 +176,21 @@ def drained(discovery: ReflexiveDiscovery) -> list[Transmit | ReflexiveChanged]:
     while (output := discovery.poll()) is not None:
         outputs.append(output)
     return outputs
+
+
+def test_an_answer_tells_the_round_trip_unless_it_may_be_to_an_earlier_request() -> None:
+    discovery = asking(SERVERS[:2])
+    first, second = transmits(discovery)
+    answer(discovery, first, OUTSIDE, 0.05)
+    discovery.handle_timeout(0.5)
+    answer(discovery, second, OUTSIDE, 0.55)
+    assert [(seen.seen_at, seen.rtt_s) for seen in discovery.observations] == [(0.05, 0.05), (0.55, None)]
+
+
+def test_on_demand_even_a_young_answer_is_asked_for_again() -> None:
+    discovery = asking(SERVERS[:1])
+    answer(discovery, transmits(discovery)[0], OUTSIDE, 0.05)
+    drained(discovery)
+    discovery.ask(1.0)
+    assert len(drained(discovery)) == 1
+    assert discovery.expects(SERVERS[0])

@@ -1,4 +1,4 @@
-"""Writes identity, records, hints, cache_entry, directory, login and probes (.json) into the folder above.
+"""Writes identity, records, hints, cache_entry, directory, lan, login, probes, punching (.json) into the folder above.
 
 Run it from the repository's root after a change of a format: `python docs/spec/vectors/generate`. Keys come from fixed
 seeds and encodings are exact, but ML-DSA signatures are hedged, so that each run writes other signatures: they are
@@ -12,9 +12,11 @@ from cache_entry import cache_entry_vectors
 from directory import directory_vectors
 from hints import hints_vectors
 from identity import identity_vectors
+from lan import lan_vectors
 from login import login_vectors
 from people import Case
 from probes import probe_vectors
+from punching import punching_vectors
 from records import record_vectors
 
 
@@ -24,8 +26,10 @@ def main() -> None:
     write("hints", hints_vectors())
     write("cache_entry", cache_entry_vectors())
     write("directory", directory_vectors())
+    write("lan", lan_vectors())
     write("login", login_vectors())
     write("probes", probe_vectors())
+    write("punching", punching_vectors())
 
 
 def write(name: str, document: Case) -> None:

@@ -21,7 +21,7 @@ def probe_vectors() -> Case:
     late = ProbeDatagram(FROM_SENDER.tag, TXID, 2**64 - 1, Endpoint.of("2001:db8::1", 1))
     data = probe.encode(FROM_SENDER)
     return {
-        "comment": "Path probes, docs/spec/paths.md section 4, in hex. Tag and observed: as the receiver reads them.",
+        "comment": "Path probes, docs/spec/paths.md section 5.1, in hex. Tag and observed: as the receiver reads them.",
         "good": [good("probe", probe), good("reply ipv4", reply), good("reply ipv6", late)],
         "refused": [
             case("reflected: made with the receiver's own key", probe.encode(FROM_RECEIVER)),

@@ -269,7 +269,10 @@ impl Router {
         if let Some(peer) = self.peers.get_mut(slot) {
             peer.set_path(config.path);
             peer.follow = config.follow;
-            peer.sessions.replace_psk(config.psk.clone(), config.cipher, config.keepalive, now);
+            let is_new = peer.sessions.replace_psk(config.psk.clone(), config.cipher, config.keepalive, now);
+            if is_new {
+                self.answer_again(slot, now);
+            }
         }
     }
 
@@ -325,9 +328,23 @@ impl Router {
         let draw = self.draw();
         let peer = self.peers.get_mut(slot).ok_or(DropReason::WireguardRefused)?;
         let response = peer.sessions.handle_initiation(initiation, draw, now)?;
+        peer.asked_from = Some(source);
         self.peers.register(slot);
         self.outputs.push_back(Output::Send { datagram: response, destination: source });
         Ok(())
+    }
+
+    /// What the peer asked before we had the PSK that it meant.
+    fn answer_again(&mut self, slot: Slot, now: Instant) {
+        let draw = self.draw();
+        let Some(peer) = self.peers.get_mut(slot) else {
+            return;
+        };
+        if let Some(datagram) = peer.sessions.answer_again(&mut self.interface, draw, now) {
+            let destination = peer.asked_from.unwrap_or(peer.path());
+            self.peers.register(slot);
+            self.outputs.push_back(Output::Send { datagram, destination });
+        }
     }
 
     fn drop_expired_initiations(&mut self, now: Instant) {
@@ -402,7 +419,7 @@ impl Router {
         let at = at + HEADER_BYTES;
         let packet = arena.get(at..at + length).ok_or(DropReason::MalformedPacket)?;
         let ip = IpHeader::parse(packet).ok_or(DropReason::MalformedPacket)?;
-        if self.peers.route(ip.source) != Some(slot) {
+        if !self.peers.may_send_as(slot, ip.source) {
             return Err(DropReason::SourceNotAllowed);
         }
         if !self.own.contains(&ip.destination) {

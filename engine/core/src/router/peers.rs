@@ -1,6 +1,7 @@
 //! The peers, and by what each is found: its key, our indices towards it, the addresses it may use.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,6 +26,8 @@ pub(super) struct Peer {
     pub(super) public_key: PublicKey,
     path: Path,
     pub(super) follow: bool,
+    /// Where its last initiation came from.
+    pub(super) asked_from: Option<Path>,
     told_at: Option<Instant>,
     pub(super) outgoing: Arc<Outgoing>,
     pub(super) sessions: Sessions,
@@ -32,6 +35,8 @@ pub(super) struct Peer {
     pub(super) waiting: Hold,
     pub(super) rx_bytes: u64,
     pub(super) rx_packets: u64,
+    /// An address that was found among its allowed ones, as long as these do not change.
+    sends_as: Option<IpAddr>,
     allowed_ips: Vec<Prefix>,
     /// What `by_index` has for this peer.
     indices: Vec<Index>,
@@ -43,12 +48,14 @@ impl Peer {
             public_key: config.public_key,
             path: config.path,
             follow: config.follow,
+            asked_from: None,
             told_at: None,
             outgoing: Arc::new(Outgoing::new(config.path, Arc::clone(sessions.sending()))),
             sessions,
             waiting: Hold::default(),
             rx_bytes: 0,
             rx_packets: 0,
+            sends_as: None,
             allowed_ips: Vec::new(),
             indices: Vec::new(),
         }
@@ -91,12 +98,33 @@ impl Peer {
     }
 }
 
+/// Indices are random numbers of our own, so nobody can choose some that collide.
+#[derive(Debug, Default)]
+struct IndexHasher(u64);
+
+impl Hasher for IndexHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u32(u32::from(*byte));
+        }
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        // The table takes its buckets from the low bits and its tags from the high ones.
+        self.0 = (self.0 ^ u64::from(number)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct PeerTable {
     sending: Arc<Sending>,
     peers: Vec<Option<Peer>>,
     by_key: HashMap<PublicKey, Slot>,
-    by_index: HashMap<Index, Slot>,
+    by_index: HashMap<Index, Slot, BuildHasherDefault<IndexHasher>>,
     routes: AllowedIps<Slot>,
 }
 
@@ -106,7 +134,7 @@ impl PeerTable {
             sending: Arc::new(Sending::new(mtu)),
             peers: Vec::new(),
             by_key: HashMap::new(),
-            by_index: HashMap::new(),
+            by_index: HashMap::default(),
             routes: AllowedIps::default(),
         }
     }
@@ -146,6 +174,21 @@ impl PeerTable {
         let slot = *self.by_index.get(&index).ok_or(DropReason::WireguardRefused)?;
         let peer = self.peers[slot].as_mut().ok_or(DropReason::WireguardRefused)?;
         Ok((slot, peer))
+    }
+
+    /// Whether packets from there may come from this peer.
+    pub(super) fn may_send_as(&mut self, slot: Slot, source: IpAddr) -> bool {
+        let Some(peer) = self.peers.get_mut(slot).and_then(Option::as_mut) else {
+            return false;
+        };
+        if peer.sends_as == Some(source) {
+            return true;
+        }
+        let may = self.routes.lookup(source) == Some(slot);
+        if may {
+            peer.sends_as = Some(source);
+        }
+        may
     }
 
     pub(super) fn has_index(&self, index: Index) -> bool {
@@ -226,7 +269,8 @@ impl PeerTable {
     }
 
     /// The whole table, because peers and prefixes seldom change: a full one costs a millisecond or two.
-    fn publish(&self) {
+    fn publish(&mut self) {
+        self.iter_mut().for_each(|peer| peer.sends_as = None);
         let peers = self.peers.iter().map(|peer| Some(Arc::clone(&peer.as_ref()?.outgoing)));
         self.sending.replace(Table { routes: self.routes.clone(), peers: peers.collect() });
     }

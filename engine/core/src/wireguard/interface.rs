@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::limiter::Limiter;
 use super::mac::CookieJar;
 use super::message::{self, Message};
-use super::noise::{KeyPair, MESSAGE2_BYTES, Responder, Stamp};
+use super::noise::{KeyPair, MESSAGE1_BYTES, MESSAGE2_BYTES, Responder, Stamp};
 use super::random::Random;
 use super::{Index, PublicKey, Secret};
 use crate::drops::DropReason;
@@ -46,7 +46,16 @@ pub enum Received {
 /// Shows who sent it, if its stamp is new.
 pub struct Initiation {
     pub(super) noise: Responder,
+    /// From which it was read, to be read again.
+    pub(super) message: [u8; MESSAGE1_BYTES],
     pub(super) stamp: Stamp,
+    pub(super) sender: Index,
+    pub(super) received_at: Instant,
+}
+
+/// An initiation that was answered.
+pub(super) struct Asked {
+    pub(super) message: [u8; MESSAGE1_BYTES],
     pub(super) sender: Index,
     pub(super) received_at: Instant,
 }
@@ -135,12 +144,8 @@ impl Interface {
                 if let Some(reply) = self.check_macs(source, datagram, sender, now)? {
                     return Ok(Received::CookieReply(reply));
                 }
-                let (noise, peer, stamp) = Responder::begin(&self.keys, self.random.secret(), noise)
-                    .map_err(|_| DropReason::WireguardRefused)?;
-                Ok(Received::Initiation(
-                    peer,
-                    Box::new(Initiation { noise, stamp, sender, received_at: now }),
-                ))
+                let (peer, initiation) = self.read_initiation(noise, sender, now)?;
+                Ok(Received::Initiation(peer, Box::new(initiation)))
             }
             Message::Response { sender, receiver, noise } => {
                 if let Some(reply) = self.check_macs(source, datagram, sender, now)? {
@@ -149,6 +154,23 @@ impl Interface {
                 Ok(Received::Response(receiver, Response { noise: *noise, sender }))
             }
         }
+    }
+
+    /// Reads what was answered already, to be answered once more with another PSK.
+    pub(super) fn read_again(&mut self, asked: &Asked) -> Option<Initiation> {
+        let Asked { message, sender, received_at } = asked;
+        self.read_initiation(message, *sender, *received_at).ok().map(|(_, initiation)| initiation)
+    }
+
+    fn read_initiation(
+        &mut self,
+        message: &[u8; MESSAGE1_BYTES],
+        sender: Index,
+        received_at: Instant,
+    ) -> Result<(PublicKey, Initiation), DropReason> {
+        let (noise, peer, stamp) = Responder::begin(&self.keys, self.random.secret(), message)
+            .map_err(|_| DropReason::WireguardRefused)?;
+        Ok((peer, Initiation { noise, message: *message, stamp, sender, received_at }))
     }
 
     /// A stamp greater than `last`, which is the one before to the same peer.

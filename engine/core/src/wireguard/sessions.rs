@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::cipher::Cipher;
-use super::interface::{Cookie, Draw, Initiation, Response};
+use super::interface::{Asked, Cookie, Draw, Initiation, Response};
 use super::keyring::KeyRing;
 use super::mac::MacWriter;
 use super::message;
@@ -17,6 +17,8 @@ use crate::drops::DropReason;
 
 /// Initiations of one peer closer together than this are a flood (the kernel's INITIATIONS_PER_SECOND is 50).
 const MIN_INITIATION_INTERVAL: Duration = Duration::from_millis(20);
+/// A peer that begins WireGuard's handshake beside the message that brings the new PSK is that much ahead of it.
+const ANSWER_AGAIN_TIME: Duration = Duration::from_secs(2);
 /// Ours keep more than that apart, as two may come closer together on the way.
 const OWN_INITIATION_INTERVAL: Duration = Duration::from_millis(40);
 
@@ -33,6 +35,8 @@ pub struct Sessions {
     /// The greatest of the peer's: what is not greater is a replay.
     peer_stamp: Stamp,
     peer_initiated_at: Option<Instant>,
+    /// Its last initiation, when it was answered and no handshake has come of it yet.
+    asked: Option<Asked>,
     has_new_handshake: bool,
 }
 
@@ -71,18 +75,22 @@ impl Sessions {
             stamp: [0; 12],
             peer_stamp: [0; 12],
             peer_initiated_at: None,
+            asked: None,
             has_new_handshake: false,
         })
     }
 
     /// The session goes on carrying data until a handshake has confirmed the new PSK. An initiation that was sent
     /// already is sent anew, as the peer may have answered it with the old PSK.
-    pub fn replace_psk(&mut self, psk: Secret, cipher: Cipher, keepalive: Duration, now: Instant) {
+    /// Returns whether it is another PSK than before.
+    pub fn replace_psk(&mut self, psk: Secret, cipher: Cipher, keepalive: Duration, now: Instant) -> bool {
         self.note_sent();
         self.timers.set_persistent_keepalive(keepalive, now);
-        if self.psks.replace(psk, cipher) && self.pending.take().is_some() {
+        let is_new = self.psks.replace(psk, cipher);
+        if is_new && self.pending.take().is_some() {
             self.timers.restart_initiation(now);
         }
+        is_new
     }
 
     /// Seals data without these sessions being asked, which take notice of it at their next call.
@@ -153,12 +161,33 @@ impl Sessions {
         }
         self.peer_initiated_at = Some(received_at);
         let epoch = self.psks.answer();
-        let (keys, noise) = initiation.noise.finish(&epoch.psk).map_err(|_| DropReason::WireguardRefused)?;
-        let parties = Parties { own: draw.index, peer: initiation.sender, is_initiator: false };
+        self.answer_with(&epoch, initiation, draw, now)
+    }
+
+    /// The response to send although the initiation was answered: that was a moment ago, and with the PSK that has been
+    /// replaced now. Its sender had the new one before us.
+    pub fn answer_again(&mut self, interface: &mut Interface, draw: Draw, now: Instant) -> Option<Vec<u8>> {
+        let asked = self.asked.take_if(|asked| now.duration_since(asked.received_at) < ANSWER_AGAIN_TIME)?;
+        let epoch = self.psks.newest().clone();
+        let initiation = interface.read_again(&asked)?;
+        self.answer_with(&epoch, initiation, draw, now).ok()
+    }
+
+    fn answer_with(
+        &mut self,
+        epoch: &Epoch,
+        initiation: Initiation,
+        draw: Draw,
+        now: Instant,
+    ) -> Result<Vec<u8>, DropReason> {
+        let Initiation { noise, message, sender, received_at, .. } = initiation;
+        self.asked = Some(Asked { message, sender, received_at });
+        let (keys, noise) = noise.finish(&epoch.psk).map_err(|_| DropReason::WireguardRefused)?;
+        let parties = Parties { own: draw.index, peer: sender, is_initiator: false };
         self.ring.add_answered(Session::new(&parties, &keys, epoch.cipher, epoch.number, now));
         self.timers.made_session(now);
         self.timers.sent(now);
-        Ok(self.macs.write(message::response(draw.index, initiation.sender, &noise), now))
+        Ok(self.macs.write(message::response(draw.index, sender, &noise), now))
     }
 
     /// The keepalive that confirms the session to the peer.
@@ -205,6 +234,7 @@ impl Sessions {
         let epoch = session.epoch;
         let wants_rekey = session.wants_rekey_after_receipt(now);
         if self.ring.confirm(opened.index(), now) {
+            self.asked = None;
             self.complete_handshake(epoch);
         } else if wants_rekey {
             self.timers.want_rekey(now);

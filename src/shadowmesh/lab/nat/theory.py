@@ -44,11 +44,14 @@ class Behaviour:
     udp: bool = True  # False: no UDP passes
 
     def behind(self, outer: "Behaviour") -> "Behaviour":
-        """This and another NAT in a row, as a home's router and its carrier: each property is the harder one."""
+        """This and another NAT in a row, as a home's router and its carrier: the harder mapping and filtering.
+
+        The outer one chooses the ports that others see, unless it keeps the inner one's.
+        """
         return Behaviour(
             max(self.mapping, outer.mapping),
             max(self.filtering, outer.filtering),
-            max(self.ports, outer.ports),
+            self.ports if outer.ports is Ports.PRESERVED else outer.ports,
             self.udp and outer.udp,
         )
 

@@ -1,7 +1,7 @@
 from itertools import product
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from shadowmesh.lab.nat.kind import NatKind
@@ -48,9 +48,20 @@ def test_the_order_of_the_two_does_not_matter(a: Behaviour, b: Behaviour) -> Non
 
 
 @given(behaviours, behaviours, behaviours)
-def test_another_nat_never_makes_a_pair_easier(a: Behaviour, outer: Behaviour, b: Behaviour) -> None:
+def test_another_nat_never_makes_a_pair_easier_unless_it_counts_where_the_first_one_drew(
+    a: Behaviour, outer: Behaviour, b: Behaviour
+) -> None:
+    assume(not (a.ports is Ports.RANDOM and outer.ports is Ports.SEQUENTIAL))
     order = list(Method)
     assert order.index(method(a.behind(outer), b)) >= order.index(method(a, b))
+
+
+def test_the_outer_nat_chooses_the_ports_that_are_seen() -> None:
+    home = Behaviour(EI, APD, Ports.RANDOM)
+    assert method(home.behind(SEQUENTIAL), PORT_RESTRICTED) is Method.PREDICTION
+    assert method(RANDOM.behind(SEQUENTIAL), PORT_RESTRICTED) is Method.PREDICTION
+    assert method(SEQUENTIAL.behind(RANDOM), PORT_RESTRICTED) is Method.BIRTHDAY
+    assert method(SEQUENTIAL.behind(CONE), PORT_RESTRICTED) is Method.PREDICTION
 
 
 @given(behaviours)

@@ -1,0 +1,36 @@
+"""Behind NATs that count their ports up, while other programs take ports as well."""
+
+from __future__ import annotations
+
+import pytest
+from tests.sim.host import PORT
+from tests.sim.nat.behaviour import LINUX, SYMMETRIC_SEQUENTIAL, Nat
+from tests.sim.site import Site
+from tests.sim.world import World
+
+from shadowmesh.wire import stun
+from shadowmesh.wire.endpoint import Endpoint
+
+TAKEN = 40  # more than a peer guesses ahead
+
+
+@pytest.mark.parametrize("far", [LINUX, SYMMETRIC_SEQUENTIAL], ids=["port-restricted", "sequential"])
+def test_ports_that_others_have_taken_do_not_spoil_the_prediction(far: Nat) -> None:
+    world = World(stun_addresses=2)
+    alice, bob = world.host("alice", nat=SYMMETRIC_SEQUENTIAL), world.host("bob", nat=far)
+    alice.start()
+    bob.start()
+    world.run_for(10)
+    take_ports(world, alice.site)
+    alice.trust(bob)
+    bob.trust(alice)
+    world.run_until(lambda: alice.is_connected(bob) and bob.is_connected(alice), limit_s=5)
+    assert world.data_flows(alice, bob)
+
+
+def take_ports(world: World, site: Site) -> None:
+    """As a browser at home does."""
+    for number in range(1, TAKEN + 1):
+        inside = Endpoint.of("10.99.0.1", PORT + number)
+        world.network.send(stun.encode_binding_request(bytes(12)), inside, world.backbone.stun[0], site)
+    world.run_for(1)
