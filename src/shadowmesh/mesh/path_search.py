@@ -1,7 +1,7 @@
 """When to call a peer that we have a session with: its path is silent, or we are at other addresses than before.
 
 The call brings each side the other's candidates of now; both punch, and the session goes on by the path that is found.
-Spec: docs/spec/paths.md, section "Liveness and change of path".
+Spec: docs/spec/paths.md, section 5.3.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 A probe that nothing preceded for a while, and that is answered, shows that the peer's NAT has held so long. Each side
 learns the peer's in this way, and the one that has learnt less speaks first: so the worse of the two decides.
 
-Spec: docs/spec/paths.md, section "Liveness and change of path".
+Spec: docs/spec/paths.md, section 5.4.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What kind of path one is, for people. Spec: docs/spec/paths.md, section "Liveness and change of path"."""
+"""What kind of path one is, for people. Spec: docs/spec/control.md, section 3.2."""
 
 from __future__ import annotations
 
