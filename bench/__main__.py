@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("tunnel", "many_peers", "handshake", "backbone", "node", "session")
+BENCHMARKS = ("tunnel", "many_peers", "handshake", "backbone", "node", "session", "roaming")
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shadowmesh.mesh.answer_watch import MIN_REPAIR_INTERVAL_S, PROBE_ANSWER_S, UNANSWERED_S, AnswerWatch
+from shadowmesh.mesh.answer_watch import MIN_REPAIR_INTERVAL_S, PROBE_ANSWER_S, QUIET_S, UNANSWERED_S, AnswerWatch
 
 
 class Counters:
@@ -28,6 +28,24 @@ def test_a_flow_that_is_answered_no_more_is_asked_about_half_a_second_later() ->
     assert not any(counters.report(received=True, sent=True) for _ in range(10))
     assert counters.report(sent=True)
     assert counters.watch.due_at == counters.now + PROBE_ANSWER_S
+
+
+def test_a_flow_of_the_peer_that_breaks_off_is_asked_about_once_after_a_second() -> None:
+    counters = Counters()
+    for _ in range(3):
+        counters.report(received=True)
+    assert counters.watch.quiet_at == counters.now + QUIET_S
+    assert not counters.watch.broke_off(counters.now + QUIET_S - 0.01)
+    assert counters.watch.broke_off(counters.now + QUIET_S)
+    assert not counters.watch.broke_off(counters.now + QUIET_S + 1)
+
+
+def test_a_single_packet_of_the_peer_is_no_flow() -> None:
+    counters = Counters()
+    counters.report(received=True)
+    counters.now += 5
+    counters.report(received=True)
+    assert counters.watch.quiet_at == math.inf
 
 
 def test_a_packet_after_a_pause_has_half_a_second_to_be_answered() -> None:

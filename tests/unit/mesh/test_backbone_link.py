@@ -270,6 +270,25 @@ def test_a_node_that_is_no_longer_in_the_directory_is_left() -> None:
     assert next_asked.url in {node.url for node in rest}
 
 
+def test_on_a_changed_network_updates_are_opened_anew_and_calls_wait_for_them() -> None:
+    link = online()
+    drained(link)
+    link.network_changed(10.0)
+    assert OpenUpdates() in drained(link)
+    assert not link.updates_open
+    link.updates_opened(10.1)
+    assert link.updates_open
+
+
+def test_on_a_changed_network_a_log_in_does_not_wait_for_its_time() -> None:
+    link = made(pins=(PIN_A,))
+    link.start(0.0)
+    link.failed(None, "not reached", None, 1.0)
+    drained(link)
+    link.network_changed(1.1)
+    assert [type(request) for request in requests(link)] == [LogIn]
+
+
 def test_stun_servers_are_those_of_the_present_node_first() -> None:
     link = made(pins=(PIN_B,), directory=DIRECTORY)
     assert link.stun_servers == (*NODES[1].stun, *NODES[0].stun)

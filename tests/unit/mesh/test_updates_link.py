@@ -26,6 +26,28 @@ def test_a_lost_connection_is_opened_again_after_a_pause() -> None:
     assert link.next_timeout() is None
 
 
+def test_on_a_changed_network_an_open_connection_is_opened_anew() -> None:
+    link = opened()
+    link.reopen(5.0)
+    assert link.poll() == OpenUpdates()
+    assert link.state is UpdatesState.OPENING
+
+
+def test_on_a_changed_network_a_pause_ends_and_failures_are_forgotten() -> None:
+    link = opened()
+    link.closed(1.0)
+    link.reopen(1.1)
+    assert link.poll() == OpenUpdates()
+    assert link.next_timeout() is None
+    assert not link.exhausted
+
+
+def test_who_is_not_logged_in_opens_nothing_on_a_changed_network() -> None:
+    link = UpdatesLink(entropy=SeededEntropy(1))
+    link.reopen(0.0)
+    assert link.poll() is None
+
+
 def test_a_node_that_hangs_up_again_and_again_is_given_up() -> None:
     link = opened()
     now = 0.0
