@@ -51,6 +51,11 @@ class AnswerWatch:
             return self._is_unanswered(now, rtt_s or 0.0)
         return False
 
+    def ask(self, now: float, rtt_s: float) -> None:
+        """A probe leaves now, and tells whether the peer still has the session."""
+        if self.asked_at == math.inf:
+            self.asked_at, self.due_at = now, now + max(PROBE_ANSWER_S, 2 * rtt_s)
+
     def broke_off(self, now: float) -> bool:
         """At `quiet_at`, once. True when it is time for a probe."""
         is_quiet = now >= self.quiet_at
@@ -76,5 +81,5 @@ class AnswerWatch:
             self._unanswered_since = self.heard_at if is_flow else now
         if self.asked_at != math.inf or now < self._unanswered_since + UNANSWERED_S:
             return False
-        self.asked_at, self.due_at = now, now + max(PROBE_ANSWER_S, 2 * rtt_s)
+        self.ask(now, rtt_s)
         return True

@@ -234,9 +234,12 @@ class Tunnels:
         self._drain_prober()
 
     def path_found(self, peer: PeerID, path: Endpoint, now: float) -> None:
-        """A punch has opened it; whether the session passes there is for the prober to find out."""
+        """A punch has opened it: probes of the session tell whether that passes there, or the peer has lost it."""
         self._prober.path_found(peer, path, now)
-        self._drain_prober()
+        status = self._prober.status(peer)
+        if status is not None:
+            self.probe(peer, now)
+            self._tunnels[peer].answers.ask(now, status.rtt_s or 0.0)
 
     def is_silent(self, peer: PeerID) -> bool:
         status = self._prober.status(peer)
