@@ -52,7 +52,7 @@ def test_why_has_one_line_that_says_how_it_stands() -> None:
         assert (document.attempt.age_s, len(document.told)) == (2.0, len(TOLD))
         return document.summary
 
-    assert summary(PeerState.CONNECTED) == "bob is connected directly by 192.0.2.7:416"
+    assert summary(PeerState.CONNECTED) == "bob is connected directly by 10.0.0.7"
     assert summary(PeerState.UNREACHABLE).startswith("bob is not reached: ")
     assert summary(PeerState.IDLE).startswith("bob is not connected: ")
     assert summary(PeerState.LOOKING_UP).startswith("bob is not connected yet: ")

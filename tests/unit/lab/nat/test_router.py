@@ -8,6 +8,9 @@ from shadowmesh.lab.nat.kind import NatKind
 from shadowmesh.lab.nat.router import Router
 from shadowmesh.lab.nat.rules import Ipv6, Policy, ruleset
 
+PAUSE = ("nft", "-f", "-")
+RESUME = ("nft", "delete", "table", "inet", "pause")
+
 
 def test_a_router_forwards_both_families_and_loads_its_rules() -> None:
     made, recorder = router(Policy(NatKind.FULL_CONE, mapping_timeout_s=30))
@@ -22,13 +25,13 @@ def test_a_rebind_forgets_all_flows_and_keeps_no_inside_port_from_then_on() -> N
     made, recorder = router(Policy(NatKind.PORT_RESTRICTED))
     made.rebind()
     assert made.policy.random_ports
-    assert recorder.commands[1:] == [("nft", "-f", "-"), ("conntrack", "--flush")]
+    assert recorder.commands[1:] == [PAUSE, ("nft", "-f", "-"), ("conntrack", "--flush"), RESUME]
 
 
 def test_a_symmetric_router_needs_no_other_rules_to_rebind() -> None:
     made, recorder = router(Policy(NatKind.SYMMETRIC))
     made.rebind()
-    assert recorder.commands[1:] == [("conntrack", "--flush")]
+    assert recorder.commands[1:] == [PAUSE, ("conntrack", "--flush"), RESUME]
 
 
 @pytest.mark.parametrize("kind", [None, NatKind.PUBLIC, NatKind.FIREWALL, NatKind.UDP_BLOCKED])
