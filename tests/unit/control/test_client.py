@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -79,6 +80,14 @@ def _http(status: int, body: bytes) -> bytes:
     return f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
 
 
+def _read_request(connection: socket.socket) -> bytes:
+    """With its body, which the client sends apart from the head."""
+    with connection.makefile("rb") as reader:
+        head = b"".join(iter(reader.readline, b"\r\n")) + b"\r\n"
+        length = re.search(rb"Content-Length: (\d+)", head)
+        return head + reader.read(int(length[1]) if length else 0)
+
+
 @contextmanager
 def _daemon(folder: Path, answer: bytes | None) -> Iterator[list[bytes]]:
     """Answers one request with these bytes; None: never."""
@@ -88,7 +97,7 @@ def _daemon(folder: Path, answer: bytes | None) -> Iterator[list[bytes]]:
     def serve() -> None:
         connection, _ = listener.accept()
         with connection:
-            requests.append(connection.recv(65536))
+            requests.append(_read_request(connection))
             if answer is None:
                 done.wait(10)
             else:
