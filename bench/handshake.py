@@ -10,17 +10,14 @@ import argparse
 import json
 import re
 import statistics
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from bench.sniffer import Sniffer
+from bench.two_nodes import two_nodes
 
-from shadowmesh.demo.actors import Backbone, LightNode
+from shadowmesh.demo.actors import LightNode
 from shadowmesh.lab.host import Host
-from shadowmesh.lab.network import Network
 from shadowmesh.wire.first_byte import ControlType
 
 ROUND_TRIPS_MS = (0.0, 40.0)
@@ -94,23 +91,6 @@ def times_on_the_wire(sniffer: Sniffer) -> tuple[float, float, float]:
                 return began_at, data_at, datagram.at_ms
             data_at = data_at or datagram.at_ms
     raise AssertionError("unreachable: the iterator raises")
-
-
-@contextmanager
-def two_nodes() -> Iterator[tuple[LightNode, LightNode]]:
-    """Which trust each other and have met before."""
-    with TemporaryDirectory() as name, Network() as network:
-        folder = Path(name)
-        backbone = Backbone(network.host("backbone"), folder / "backbone")
-        backbone.start()
-        alice, bob = (LightNode(network.host(name), folder / name) for name in ("alice", "bob"))
-        for node in (alice, bob):
-            node.up("--backbone", backbone.pin)
-            node.wait_online()
-        alice.trust(bob)
-        bob.trust(alice)
-        alice.ping_through_tunnel(bob)
-        yield alice, bob
 
 
 def ping_ms(host: Host, address: str, count: int) -> float:
