@@ -147,7 +147,7 @@ class Handshaker:
         try:
             match data[0] if data else None:
                 case ControlType.SESSION_MISSING:
-                    self._receive_request(MissingRequest.decode(data), len(data), source)
+                    self._receive_request(MissingRequest.decode(data), len(data), source, now)
                 case ControlType.COOKIE:
                     self._receive_cookie(CookieReply.decode(data), source, now)
                 case _:
@@ -240,7 +240,10 @@ class Handshaker:
             self._responder.refuse(opened, now)
             raise Dropped(DropReason.SUPERSEDED)
         attempt = self._attempts.get(opened.peer.peer_id)
-        if attempt is not None and attempt.message2_verified and self._own.identity.peer_id < opened.peer.peer_id:
+        if attempt is None or not attempt.message2_verified or opened.peer.peer_id < self._own.identity.peer_id:
+            return
+        if not attempt.has_been_ignored(now):
+            self._outputs += attempt.insist(now)
             raise Dropped(DropReason.SUPERSEDED)
 
     def _establish(self, peer: AllowedPeer, established: SessionEstablished) -> None:
@@ -248,7 +251,7 @@ class Handshaker:
         self._responder.settle(peer)
         self._outputs.append(established)
 
-    def _receive_request(self, request: MissingRequest, received_bytes: int, source: Endpoint) -> None:
+    def _receive_request(self, request: MissingRequest, received_bytes: int, source: Endpoint, now: float) -> None:
         if request.flight.message == 2:
             self._outputs += self._responder.resend(request, received_bytes, source)
             return
@@ -256,7 +259,7 @@ class Handshaker:
         if attempt is None:
             raise Dropped(DropReason.UNKNOWN_CONNECTION)
         attempt.credit(source, received_bytes)
-        self._outputs += attempt.resend(request)
+        self._outputs += attempt.resend(request, now)
 
     def _receive_cookie(self, reply: CookieReply, source: Endpoint, now: float) -> None:
         attempt = self._attempts_by_cid.get(reply.cid)

@@ -24,9 +24,11 @@ from shadowmesh.session.limits import (
     MAX_ENDPOINTS,
     MAX_REPAIR_ANSWERS,
     MAX_RETRANSMIT_S,
+    PAUSE_AFTER_INSISTING_S,
     RETRANSMISSIONS_WITHOUT_RECORD,
     RETRANSMIT_JITTER,
     RETRANSMIT_S,
+    YIELD_AFTER_S,
 )
 from shadowmesh.session.messages import (
     M2_HEAD_BYTES,
@@ -65,6 +67,9 @@ class _AwaitingMessage4:
     endpoint: Endpoint
     forms: list[CutMessage]  # of M3: the one to send now, then the one to turn to
     record_id: bytes  # of our own record that M3 names
+    round_trip_s: float  # from the last M1 to M2
+    sent_at: float = 0.0  # anything of M3, last
+    has_insisted: bool = False
 
 
 class Attempt:
@@ -140,7 +145,20 @@ class Attempt:
         self._retransmissions += 1
         if self._retransmissions > RETRANSMISSIONS_WITHOUT_RECORD:
             del self._state.forms[:-1]
-        return self._answers(self._state.endpoint, self._state.forms[0].datagrams)
+        return self._message3(self._state, now)
+
+    def has_been_ignored(self, now: float) -> bool:
+        """Whether whatever we sent of M3 is neither answered nor on its way: the peer does not take it."""
+        return isinstance(self._state, _AwaitingMessage4) and now > self._state.sent_at + YIELD_AFTER_S
+
+    def insist(self, now: float) -> list[Transmit]:
+        """M3 again, once: the peer is there, and begins itself. Not while the last one may still be answered."""
+        state = self._state
+        if not isinstance(state, _AwaitingMessage4) or state.has_insisted or now <= state.sent_at + state.round_trip_s:
+            return []
+        state.has_insisted = True
+        self._resend_at = now + PAUSE_AFTER_INSISTING_S
+        return self._message3(state, now)
 
     def receive_cookie(self, reply: CookieReply, source: Endpoint, now: float) -> list[Transmit]:
         """M1 again, at once, with the cookie: for a genuine answer to the M1 that this address was last sent."""
@@ -170,7 +188,8 @@ class Attempt:
         proof = ResponderProof.decode(keys.open_sealed(keys.key2(shared_secret, h2), h2, sealed))
         self._verify(proof, h2)
         h3 = keys.extend(h2, sealed)
-        state = self._answer(head.cid, shared_secret, h3, proof.claim, source)
+        round_trip_s = now - self._state.sent_at.get(source, self._began_at)
+        state = self._answer(head.cid, shared_secret, h3, proof.claim, source, round_trip_s)
         self._state = state
         self._retransmissions = 0
         self._repairs = 0
@@ -179,7 +198,7 @@ class Attempt:
         authenticated = PeerAuthenticated(
             self.peer.peer_id, state.wireguard_key, source, state.final.psk, state.final.cipher
         )
-        return self._answers(source, state.forms[0].datagrams), authenticated
+        return self._message3(state, now), authenticated
 
     def receive_message4(self, message: bytes, now: float) -> SessionEstablished:
         """Ends the attempt."""
@@ -211,7 +230,7 @@ class Attempt:
         """For the missing fragments of M2, where the others came from."""
         return self._answers(source, [request.encode(padded=True)])
 
-    def resend(self, request: MissingRequest) -> list[Transmit]:
+    def resend(self, request: MissingRequest, now: float) -> list[Transmit]:
         """The fragments of M3 that were asked for: to the address that proved itself, whoever asks."""
         state = self._state
         if not isinstance(state, _AwaitingMessage4):
@@ -219,8 +238,10 @@ class Attempt:
         for form in state.forms:
             if request.asks_for(form.flight):
                 self._repairs += 1
-                may_answer = self._repairs <= MAX_REPAIR_ANSWERS
-                return self._answers(state.endpoint, form.pick(request.missing)) if may_answer else []
+                if self._repairs > MAX_REPAIR_ANSWERS:
+                    return []
+                state.sent_at = now
+                return self._answers(state.endpoint, form.pick(request.missing))
         raise Dropped(DropReason.UNKNOWN_CONNECTION)
 
     def _begin(self) -> _AwaitingMessage2:
@@ -243,6 +264,10 @@ class Attempt:
         state.sent_at[endpoint] = now
         return [Transmit(datagram, endpoint) for datagram in state.flights[endpoint].datagrams]
 
+    def _message3(self, state: _AwaitingMessage4, now: float) -> list[Transmit]:
+        state.sent_at = now
+        return self._answers(state.endpoint, state.forms[0].datagrams)
+
     def _answers(self, destination: Endpoint, datagrams: Sequence[bytes]) -> list[Transmit]:
         """An address that M1 was not sent to may be a forged one: it gets three times what came from there."""
         is_asked = destination in self.endpoints
@@ -261,7 +286,9 @@ class Attempt:
             raise Dropped(DropReason.BAD_SIGNATURE) from None
         self.peer.check_claim(proof.claim)
 
-    def _answer(self, cid: bytes, shared_secret: bytes, h3: bytes, claim: Claim, source: Endpoint) -> _AwaitingMessage4:
+    def _answer(
+        self, cid: bytes, shared_secret: bytes, h3: bytes, claim: Claim, source: Endpoint, round_trip_s: float
+    ) -> _AwaitingMessage4:
         own = self._own
         statement = keys.initiator_statement(
             h3, own.identity.fingerprint, self.peer.fingerprint, own.claim, claim.wireguard_key
@@ -274,7 +301,7 @@ class Attempt:
             forms.insert(0, _seal_message3(cid, shared_secret, h3, WITHOUT_RECORD, bare))
         h4 = keys.extend(h3, bare.core)
         final = FinalKeys.derive(shared_secret, h4, own.side, Side(self.peer.fingerprint, claim))
-        return _AwaitingMessage4(final, h4, claim.wireguard_key, source, forms, own.record.record_id)
+        return _AwaitingMessage4(final, h4, claim.wireguard_key, source, forms, own.record.record_id, round_trip_s)
 
     def _spread(self) -> float:
         return jitter(self._entropy, 1.0, 1.0 + RETRANSMIT_JITTER)

@@ -23,6 +23,10 @@ RETRANSMIT_S = 0.5
 MAX_RETRANSMIT_S = 10.0
 RETRANSMIT_JITTER = 0.2  # of the interval, added: two nodes that start at once drift apart
 GIVE_UP_S = 30.0
+# Both have begun, and ours goes on: how old our last M3 must be before the peer's is taken all the same. Ours has been
+# answered by then if it was taken, as long as a datagram is under way for less than half of it.
+YIELD_AFTER_S = 1.1
+PAUSE_AFTER_INSISTING_S = 2.0  # longer than until the peer's third M3, which comes 1.5 to 1.8 s after its first
 RETRANSMISSIONS_WITHOUT_RECORD = 2  # of M3; then the responder has probably lost our record
 
 # The responder.

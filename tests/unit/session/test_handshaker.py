@@ -23,6 +23,7 @@ from shadowmesh.session.handshaker import Handshaker
 from shadowmesh.session.messages import M1_BYTES, M2_BYTES, M3_BYTES
 
 PERFECT = Link()
+ROUND_TRIP_S = 0.04
 BAD = Link(loss=0.2, duplication=0.1, reordering=0.2)
 
 
@@ -175,6 +176,58 @@ def test_when_the_lower_one_gets_no_answer_the_higher_one_wins() -> None:
     assert low.session.psk == high.session.psk
     assert len(low.sessions) == len(high.sessions) == 1
     assert not low.handshaker.connecting(identity(high.number).peer_id)
+
+
+def test_who_is_trusted_late_meets_the_attempt_that_it_ignored_until_then_at_once() -> None:
+    world = World()
+    low, high = world.node(ordered()[0]), world.node(ordered()[1])
+    low.handshaker.allow(identity(high.number).fingerprint, None)
+    world.connect(low, high)
+    world.run(8.0)  # its third retransmission is out, the next one due in four seconds
+    high.handshaker.allow(identity(low.number).fingerprint, None)
+    began_at, flights = world.now, len(world.sent_by(low, 3))
+    world.connect(high, low)
+    world.run_until(lambda: bool(low.sessions), 0.2)
+    assert world.now - began_at == pytest.approx(3 * ROUND_TRIP_S / 2)
+    world.run()
+    assert low.session.psk == high.session.psk
+    assert len(world.sent_by(low, 3)) == flights
+
+
+def test_an_own_message3_that_was_just_sent_is_sent_once_more_when_the_peer_begins() -> None:
+    world = World()
+    low, high = world.node(ordered()[0]), world.node(ordered()[1])
+    low.handshaker.allow(identity(high.number).fingerprint, None)
+    world.connect(low, high)
+    world.run(0.3)
+    high.handshaker.allow(identity(low.number).fingerprint, None)
+    began_at, before = world.now, world.sent_by(low, 3)
+    world.connect(high, low)
+    world.run_until(lambda: bool(low.sessions), 0.2)
+    assert world.now - began_at == pytest.approx(5 * ROUND_TRIP_S / 2)
+    world.run()
+    assert low.session.psk == high.session.psk
+    assert low.session.role is Role.INITIATOR
+    assert [sent.payload for sent in world.sent_by(low, 3)] == [sent.payload for sent in before] * 2
+
+
+@pytest.mark.parametrize("lost_at_s", [0.05, 0.07])
+def test_a_peer_that_loses_its_half_of_the_exchange_and_begins_anew_need_not_wait_for_the_old_attempt(
+    lost_at_s: float,
+) -> None:
+    world = World()
+    low, high = world.pair(*ordered())
+    world.lose = lambda sent: sent.message == 3
+    world.connect(low, high)
+    world.run(lost_at_s)
+    high.handshaker = world.handshaker(high.number)
+    world.trust(low, high)
+    world.lose = lambda _: False
+    world.connect(high, low)
+    world.run_until(lambda: bool(low.sessions), 2.0)
+    world.run()
+    assert low.session.psk == high.session.psk
+    assert low.session.role is Role.RESPONDER
 
 
 def test_a_message3_that_comes_after_the_other_attempt_has_won_does_not_undo_it() -> None:
