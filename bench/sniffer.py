@@ -2,7 +2,6 @@
 
 import socket
 import struct
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -10,7 +9,7 @@ from ipaddress import ip_address
 from shadowmesh.lab.host import Host
 
 ETH_P_ALL, ETH_P_IP, ETH_P_IPV6 = 0x0003, 0x0800, 0x86DD
-SO_TIMESTAMPNS = 35  # not in Python's socket module
+SO_RCVBUFFORCE, SO_TIMESTAMPNS = 33, 35  # not in Python's socket module
 UDP = 17
 BUFFER_BYTES = 1 << 20
 
@@ -29,7 +28,7 @@ class Sniffer:
         self._peer = {address.ip for address in peer.addresses}
         self._socket = host.socket(socket.AF_PACKET, socket.SOCK_DGRAM)
         self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
+        self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER_BYTES)
         self._socket.bind(("eth0", ETH_P_ALL))
 
     def __enter__(self) -> "Sniffer":
@@ -38,18 +37,19 @@ class Sniffer:
     def __exit__(self, *_: object) -> None:
         self._socket.close()
 
-    def datagrams(self, limit_s: float) -> Iterator[Datagram]:
-        """As they come. Raises TimeoutError."""
-        deadline = time.monotonic() + limit_s
-        while (left_s := deadline - time.monotonic()) > 0:
-            self._socket.settimeout(left_s)
-            packet, ancillary, _, (_, protocol, kind, *_) = self._socket.recvmsg(65_536, 128)
+    def datagrams(self) -> Iterator[Datagram]:
+        """All that have passed and were not read yet, the first ones if the buffer was too small."""
+        self._socket.setblocking(False)
+        while True:
+            try:
+                packet, ancillary, _, (_, protocol, kind, *_) = self._socket.recvmsg(65_536, 128)
+            except BlockingIOError:
+                return
             seconds, nanoseconds = struct.unpack("qq", ancillary[0][2])
             is_outgoing = kind == socket.PACKET_OUTGOING
             payload = self._payload(packet, protocol, is_outgoing=is_outgoing)
             if payload:
                 yield Datagram(seconds * 1e3 + nanoseconds / 1e6, is_outgoing, payload)
-        raise TimeoutError("what was waited for did not come over the wire")
 
     def _payload(self, packet: bytes, protocol: int, *, is_outgoing: bool) -> bytes:
         """Of a datagram between the two; empty for all else."""

@@ -155,9 +155,9 @@ class Engine:
         when the system does not give as many. Raises EngineError."""
     def close_ports(self, ports: Sequence[int]) -> None:
         """Nothing for those that are not open. Paths through them lead nowhere then. Raises EngineError."""
-    def send(self, payload: bytes, destination: tuple[str, int], *, via: int = 0) -> None:
-        """Sends one control datagram (at most 1,232 bytes; best effort, like UDP), from the main port or from one of
-        `open_ports`. Raises ValueError, EngineError."""
+    def send(self, payloads: Sequence[bytes], destination: tuple[str, int], *, via: int = 0) -> None:
+        """Sends control datagrams (1 to 1,232 bytes each; best effort, like UDP), from the main port or from one of
+        `open_ports`. Waits up to 10 ms for room in the socket's buffer. Raises ValueError, EngineError."""
     def add_peer(
         self,
         public_key: bytes,

@@ -85,13 +85,13 @@ def test_a_device_that_is_removed_underneath_is_told_and_ends_the_engine() -> No
             assert isinstance(failed, EngineFailed)
             assert f"TUN device {engine.tun}" in failed.reason
             with pytest.raises(EngineError, match="the engine has stopped"):
-                engine.send(b"\x40", ("127.0.0.1", 9))
+                engine.send([b"\x40"], ("127.0.0.1", 9))
 
 
 def test_a_device_that_is_taken_down_and_up_again_goes_on() -> None:
     with tunnel() as (near_host, _, near, far):
         near_host.namespace.ip([f"link set {near.tun} down"])
-        far.send(b"\x40", (str(near_host.ipv4), near.port))
+        far.send([b"\x40"], (str(near_host.ipv4), near.port))
         near_host.namespace.ip([f"link set {near.tun} up"])
         assert pings(near_host, FAR.ipv4)
         assert not any(isinstance(event, EngineFailed) for event in near.drain())
@@ -101,7 +101,7 @@ def test_an_uplink_that_goes_away_for_a_while_does_not_end_the_engine() -> None:
     with tunnel() as (near_host, _, near, _):
         near_host.namespace.ip(["link set eth0 down"])
         assert not pings(near_host, FAR.ipv4, count=1, timeout_s=1)
-        near.send(b"\x40", ("198.51.100.1", 9))
+        near.send([b"\x40"], ("198.51.100.1", 9))
         assert near.counters().drops["udp_send"] >= 2
         near_host.namespace.ip(["link set eth0 up"])
         assert pings(near_host, FAR.ipv4)

@@ -44,7 +44,7 @@ def test_answers_that_nobody_listens_at_a_port_do_not_disturb_others() -> None:
             closed = unused.getsockname()[1]
         for host in (far_host.ipv4, far_host.ipv6):
             for _ in range(10):
-                near.send(b"\x40", (str(host), closed))
+                near.send([b"\x40"], (str(host), closed))
         assert goes_on(near_host, far_host, near)
         assert near.counters().drops["udp_send"] == 0
 

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -49,7 +49,7 @@ def far() -> Iterator[Engine]:
 
 @pytest.mark.parametrize("host", [LOOPBACK, "::1"])
 def test_a_control_datagram_arrives_with_its_source(near: Engine, far: Engine, host: str) -> None:
-    near.send(b"\x40hello", (host, far.port))
+    near.send([b"\x40hello"], (host, far.port))
     (event,) = wait_for(far, 1)
     assert isinstance(event, ControlDatagram)
     assert event.payload == b"\x40hello"
@@ -61,19 +61,19 @@ def test_a_control_datagram_arrives_with_its_source(near: Engine, far: Engine, h
 @pytest.mark.parametrize("host", [LOOPBACK, "::1"])
 def test_another_port_sends_and_receives_until_it_is_closed(near: Engine, far: Engine, host: str) -> None:
     first, second = near.open_ports(2)
-    near.send(b"\x40hello", (host, far.port), via=first)
+    near.send([b"\x40hello"], (host, far.port), via=first)
     (event,) = wait_for(far, 1)
     assert isinstance(event, ControlDatagram)
     assert (event.source, event.via) == ((host, first), 0)
-    far.send(b"\x40you", (host, second))
+    far.send([b"\x40you"], (host, second))
     (event,) = wait_for(near, 1)
     assert isinstance(event, ControlDatagram)
     assert (event.payload, event.via) == (b"\x40you", second)
     near.close_ports([first, second, 9])
-    near.send(b"\x40hello", (host, far.port), via=first)
+    near.send([b"\x40hello"], (host, far.port), via=first)
     assert near.counters().drops["udp_send"] == 1
-    far.send(b"\x40you", (host, second))
-    near.send(b"\x40main", (host, far.port))
+    far.send([b"\x40you"], (host, second))
+    near.send([b"\x40main"], (host, far.port))
     (event,) = wait_for(far, 1)
     assert isinstance(event, ControlDatagram)
     assert event.source == (host, near.port)
@@ -120,7 +120,7 @@ def test_the_engine_and_the_wire_package_have_the_same_table() -> None:
 
 def test_events_come_in_order_and_no_more_at_once_than_asked_for(near: Engine, far: Engine) -> None:
     for number in range(10):
-        near.send(CONTROL + bytes([number]), (LOOPBACK, far.port))
+        near.send([CONTROL + bytes([number])], (LOOPBACK, far.port))
     until_received(far, 10)
     first, rest = far.drain(4), far.drain()
     payloads = [event.payload for event in [*first, *rest] if isinstance(event, ControlDatagram)]
@@ -131,7 +131,7 @@ def test_events_come_in_order_and_no_more_at_once_than_asked_for(near: Engine, f
 def test_the_descriptor_is_readable_exactly_while_there_is_something_to_drain(near: Engine, far: Engine) -> None:
     assert not is_readable(far)
     for _ in range(3):
-        near.send(CONTROL, (LOOPBACK, far.port))
+        near.send([CONTROL], (LOOPBACK, far.port))
     until_received(far, 3)
     assert is_readable(far)
     far.drain(2)
@@ -152,7 +152,7 @@ def test_one_network_costs_only_so_much_and_another_one_is_heard_meanwhile(near:
     flood(near, "127.0.1.1", 6_000)
     until(lambda: near.counters().drops["control_rate"] > 1_000)
     assert near.counters().control_received >= 600
-    far.send(b"\x44another", ("::1", near.port))
+    far.send([b"\x44another"], ("::1", near.port))
     until(lambda: has_come(near, b"\x44another"))
 
 
@@ -160,7 +160,7 @@ def test_a_flood_from_its_network_does_not_silence_a_peer(near: Engine, far: Eng
     near.add_peer(far.public_key, PSK, (LOOPBACK, far.port), ["10.0.0.2"])
     flood(near, LOOPBACK, 6_000)
     until(lambda: near.counters().drops["control_rate"] > 1_000)
-    far.send(b"\x44probe", (LOOPBACK, near.port))
+    far.send([b"\x44probe"], (LOOPBACK, near.port))
     until(lambda: has_come(near, b"\x44probe"))
 
 
@@ -173,8 +173,8 @@ def test_garbage_of_every_kind_changes_nothing(near: Engine, far: Engine) -> Non
             kind = chance.choice([b"\1\0\0\0", b"\2\0\0\0", b"\3\0\0\0", b"\4\0\0\0", b"\x50", b"\x3f", b"\0\7"])
             length = chance.choice([0, 28, 60, 88, 144, chance.randrange(1500)])
             outside.sendto(kind + chance.randbytes(length), (LOOPBACK, near.port))
-    near.send(CONTROL, (LOOPBACK, far.port))
-    far.send(CONTROL, (LOOPBACK, near.port))
+    near.send([CONTROL], (LOOPBACK, far.port))
+    far.send([CONTROL], (LOOPBACK, near.port))
     until_received(near, 1)
     (peer,) = near.counters().peers
     assert peer.path == (LOOPBACK, far.port)
@@ -191,10 +191,24 @@ def test_a_datagram_longer_than_any_of_ours_is_dropped(near: Engine) -> None:
     assert near.counters().drops["control_too_long"] == 1
 
 
-def test_a_datagram_too_long_to_send_is_refused(near: Engine) -> None:
-    near.send(bytes(1232), (LOOPBACK, 9))
-    with pytest.raises(ValueError, match="1233 bytes: at most 1232"):
-        near.send(bytes(1233), (LOOPBACK, 9))
+def test_datagrams_that_are_sent_together_come_one_by_one_in_their_order(near: Engine, far: Engine) -> None:
+    payloads = [CONTROL + bytes([number]) * (1200 - 100 * (number // 4)) for number in range(12)]
+    near.send(payloads, (LOOPBACK, far.port))
+    near.send([], (LOOPBACK, far.port))
+    assert [event.payload for event in wait_for(far, 12) if isinstance(event, ControlDatagram)] == payloads
+    assert (near.counters().control_sent, far.counters().control_received) == (12, 12)
+
+
+@pytest.mark.parametrize("lengths", [[0], [1232, 0], [1, 1233]])
+def test_if_one_datagram_has_no_length_that_is_sent_none_is(near: Engine, lengths: Sequence[int]) -> None:
+    with pytest.raises(ValueError, match=f"{lengths[-1]} bytes, want 1 to 1232"):
+        near.send([bytes(length) for length in lengths], (LOOPBACK, 9))
+    assert near.counters().control_sent == 0
+
+
+def test_the_longest_datagram_is_sent(near: Engine) -> None:
+    near.send([bytes(1232)], (LOOPBACK, 9))
+    assert near.counters().control_sent == 1
 
 
 def test_sending_where_nobody_listens_is_no_error(near: Engine, far: Engine) -> None:
@@ -202,15 +216,15 @@ def test_sending_where_nobody_listens_is_no_error(near: Engine, far: Engine) -> 
         unused.bind((LOOPBACK, 0))
         port = unused.getsockname()[1]
     for _ in range(3):
-        near.send(CONTROL, (LOOPBACK, port))
-    near.send(CONTROL, (LOOPBACK, far.port))
+        near.send([CONTROL], (LOOPBACK, port))
+    near.send([CONTROL], (LOOPBACK, far.port))
     assert wait_for(far, 1)
 
 
 @pytest.mark.parametrize("destination", [("localhost", 1), (LOOPBACK, 0), ("fe80::1%eth0", 1), ("", 1)])
 def test_what_is_no_address_is_refused(near: Engine, destination: tuple[str, int]) -> None:
     with pytest.raises(ValueError, match="no IP address and port"):
-        near.send(CONTROL, destination)
+        near.send([CONTROL], destination)
 
 
 def test_two_engines_make_a_handshake_and_count_its_age(near: Engine, far: Engine) -> None:
@@ -325,12 +339,12 @@ def test_the_public_key_is_that_of_the_private_key() -> None:
 
 
 def test_a_stopped_engine_refuses_commands_and_may_be_stopped_again(near: Engine, far: Engine) -> None:
-    far.send(CONTROL, (LOOPBACK, near.port))
+    far.send([CONTROL], (LOOPBACK, near.port))
     until_received(near, 1)
     near.stop()
     near.stop()
     with pytest.raises(EngineError, match="the engine has stopped"):
-        near.send(CONTROL, (LOOPBACK, 9))
+        near.send([CONTROL], (LOOPBACK, 9))
     with pytest.raises(EngineError, match="the engine has stopped"):
         near.add_peer(far.public_key, PSK, (LOOPBACK, 9), [])
     assert near.counters().control_received == 1

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use shadowmesh_core::drops::Drops;
+use shadowmesh_core::drops::{DropReason, Drops};
 use shadowmesh_core::wireguard::{Interface, PublicKey, Secret};
 use shadowmesh_core::{Path, PeerConfig, PeerSnapshot, Router, RouterError};
 use zeroize::Zeroizing;
@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 use crate::events::{Event, EventQueue};
 use crate::offloads::Offloads;
 use crate::os::{Port, Tun};
+use crate::outbox::{Run, append};
 use crate::ports::Ports;
 use crate::shared::Shared;
 use crate::{rx, tx};
@@ -40,7 +41,7 @@ pub enum Error {
     /// What was asked of the system, and its answer.
     System(String, io::Error),
     Router(RouterError),
-    ControlTooLong(usize),
+    ControlLength(usize),
     Stopped,
 }
 
@@ -55,8 +56,8 @@ impl fmt::Display for Error {
                 f.write_str("the table of allowed addresses is full")
             }
             Self::Router(RouterError::UnknownPeer) => f.write_str("no such peer"),
-            Self::ControlTooLong(bytes) => {
-                write!(f, "a control datagram of {bytes} bytes: at most {MAX_CONTROL_BYTES}")
+            Self::ControlLength(bytes) => {
+                write!(f, "a control datagram of {bytes} bytes, want 1 to {MAX_CONTROL_BYTES}")
             }
             Self::Stopped => f.write_str("the engine has stopped"),
         }
@@ -159,19 +160,22 @@ impl Engine {
         self.events.drain(limit)
     }
 
-    /// Best effort: what the system does not take is lost, as it might be on the way.
-    pub fn send(&self, payload: &[u8], destination: Path) -> Result<(), Error> {
-        if payload.len() > MAX_CONTROL_BYTES {
-            return Err(Error::ControlTooLong(payload.len()));
+    /// Control datagrams to one destination, in as few calls of the system as it takes. Best effort: what does not find
+    /// room in the socket's buffer within 10 ms is lost, as it might be on the way.
+    pub fn send(&self, payloads: &[&[u8]], destination: Path) -> Result<(), Error> {
+        let mut runs = Vec::new();
+        let mut start = 0;
+        for payload in payloads {
+            if payload.is_empty() || payload.len() > MAX_CONTROL_BYTES {
+                return Err(Error::ControlLength(payload.len()));
+            }
+            append(&mut runs, Run::single(start, payload.len(), destination, 0));
+            start += payload.len();
         }
         let shared = self.shared()?;
-        match shared.ports.send(payload, destination) {
-            Ok(()) => shared.control_sent.fetch_add(1, Ordering::Relaxed),
-            Err(_) => {
-                shared.drops.count(shadowmesh_core::drops::DropReason::UdpSend);
-                0
-            }
-        };
+        let lost = shared.ports.send_runs(&payloads.concat(), &runs);
+        shared.control_sent.fetch_add(payloads.len() as u64 - lost, Ordering::Relaxed);
+        shared.drops.count_many(DropReason::UdpSend, lost);
         Ok(())
     }
 

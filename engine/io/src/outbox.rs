@@ -51,16 +51,8 @@ impl Outbox {
 
     /// The datagram now stands at the start of the room.
     pub(crate) fn push(&mut self, bytes: usize, destination: Path, traffic_class: u8) {
-        let datagram = Run::single(self.used, bytes, destination, traffic_class);
+        append(&mut self.runs, Run::single(self.used, bytes, destination, traffic_class));
         self.used += bytes;
-        if let Some(run) = self.runs.last_mut()
-            && run.takes(&datagram)
-        {
-            run.bytes += bytes;
-            run.count += 1;
-            return;
-        }
-        self.runs.push(datagram);
     }
 
     /// Returns how many datagrams were lost.
@@ -70,6 +62,17 @@ impl Outbox {
         self.runs.clear();
         self.used = 0;
         lost
+    }
+}
+
+/// Adds one datagram, which lies behind those of the last run, to that run if it may.
+pub(crate) fn append(runs: &mut Vec<Run>, datagram: Run) {
+    match runs.last_mut() {
+        Some(run) if run.takes(&datagram) => {
+            run.bytes += datagram.bytes;
+            run.count += 1;
+        }
+        _ => runs.push(datagram),
     }
 }
 

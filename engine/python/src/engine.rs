@@ -96,10 +96,17 @@ impl Engine {
         py.detach(|| self.0.close_ports(&ports)).map_err(python_error)
     }
 
-    #[pyo3(signature = (payload, destination, *, via = 0))]
-    fn send(&self, py: Python<'_>, payload: &[u8], destination: Address, via: u16) -> PyResult<()> {
+    #[pyo3(signature = (payloads, destination, *, via = 0))]
+    fn send(
+        &self,
+        py: Python<'_>,
+        payloads: Vec<Bound<'_, PyBytes>>,
+        destination: Address,
+        via: u16,
+    ) -> PyResult<()> {
         let destination = Path { address: endpoint(&destination)?, via };
-        py.detach(|| self.0.send(payload, destination)).map_err(python_error)
+        let payloads: Vec<&[u8]> = payloads.iter().map(|payload| payload.as_bytes()).collect();
+        py.detach(|| self.0.send(&payloads, destination)).map_err(python_error)
     }
 
     #[pyo3(signature = (public_key, psk, path, allowed_ips, *, initiate = false, keepalive_s = 0,

@@ -17,7 +17,7 @@ pub(crate) fn python_error(error: Error) -> PyErr {
     let message = error.to_string();
     match error {
         Error::Router(RouterError::UnknownPeer) => PyKeyError::new_err(message),
-        Error::Router(RouterError::UnusableKey | RouterError::PrefixTaken(_)) | Error::ControlTooLong(_) => {
+        Error::Router(RouterError::UnusableKey | RouterError::PrefixTaken(_)) | Error::ControlLength(_) => {
             PyValueError::new_err(message)
         }
         Error::Router(RouterError::TooManyPeers | RouterError::TooManyPrefixes)

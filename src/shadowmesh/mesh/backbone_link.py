@@ -150,6 +150,10 @@ class BackboneLink:
         current = self._order.current
         return choose_stun_servers(self._directory.nodes, None if current is None else current.fingerprint)
 
+    @property
+    def state(self) -> LinkState:
+        return self._state
+
     def status(self, reflexive: tuple[Endpoint, ...]) -> LinkStatus:
         node = self._order.current
         return LinkStatus(

@@ -28,7 +28,7 @@ from shadowmesh.mesh.outputs import (
 )
 from shadowmesh.mesh.parts import Parts
 from shadowmesh.mesh.peer_report import PeerReport, peer_report
-from shadowmesh.mesh.state import LinkStatus, MeshConfig, PeerStatus, SavedState, TrustedPeer
+from shadowmesh.mesh.state import LinkState, LinkStatus, MeshConfig, PeerStatus, SavedState, TrustedPeer
 from shadowmesh.mesh.status import peer_status
 from shadowmesh.paths.lan.discovery import DATAGRAM_TYPES as LAN_DATAGRAM_TYPES
 from shadowmesh.records.hints import Hints
@@ -100,6 +100,10 @@ class Mesh:
             peer_status(peer, self._parts.connector.get(peer.fingerprint.peer_id), self._parts.tunnels, own)
             for peer in self._parts.trust.all()
         ]
+
+    @property
+    def link_state(self) -> LinkState:
+        return self._parts.link.state
 
     def link(self) -> LinkStatus:
         return self._parts.link.status(self._parts.presence.reflexive)

@@ -45,6 +45,7 @@ class OwnPresence:
         self._nat = NatDiscovery(entropy=entropy)
         self._host: tuple[Endpoint, ...] = ()
         self._looked = False  # at our own addresses
+        self._connecting: bool | None = None
         self._mapped: Endpoint | None = None
         self._out: deque[PresenceOutput] = deque()
 
@@ -108,6 +109,9 @@ class OwnPresence:
 
     def set_connecting(self, connecting: bool, now: float) -> None:
         """While a peer is being called it must find our NAT mapping open."""
+        if connecting is self._connecting:
+            return
+        self._connecting = connecting
         self._nat.keep_fresh(self._public or connecting, now)
         self._advance(now)
 

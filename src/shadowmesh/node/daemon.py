@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import groupby
 
 from shadowmesh._engine import Engine
 from shadowmesh.identity.names import PeerID
@@ -29,6 +30,8 @@ from shadowmesh.node.storage import Storage
 from shadowmesh.node.timer import Timer
 from shadowmesh.node.waiting import Waiting
 from shadowmesh.paths.lan.discovery import Announce
+from shadowmesh.wire.endpoint import Endpoint
+from shadowmesh.wire.transmit import Transmit
 
 _log = logging.getLogger(__name__)
 
@@ -80,15 +83,17 @@ class Daemon:
         if self._unsaved is not None:
             raise self._unsaved
 
-    def feed(self, step: Step) -> None:
+    def feed(self, *steps: Step) -> None:
         """For what comes from outside: a bug that a datagram or an answer finds is logged, and the node goes on."""
-        if self._stopped:
-            return
-        try:
-            step(self.mesh, self.now())
-        except Exception:
-            _log.exception("internal error: an input was not handled")
-        self._advance()
+        for step in steps:
+            if self._stopped:
+                return
+            try:
+                step(self.mesh, self.now())
+            except Exception:
+                _log.exception("internal error: an input was not handled")
+            self._obey_all()
+        self._settle()
 
     async def input_handled(self) -> None:
         """Returns after the next input of the mesh, whatever it is."""
@@ -107,9 +112,23 @@ class Daemon:
         self.feed(lambda mesh, now: mesh.handle_timeout(now))
 
     def _advance(self) -> None:
+        self._obey_all()
+        self._settle()
+
+    def _obey_all(self) -> None:
+        for way, outputs in groupby(self._outputs(), key=_way):
+            if way is None:
+                for output in outputs:
+                    self._obey(output)
+            else:
+                self.engine.send([output.payload for output in outputs if isinstance(output, Transmit)], *way)
+
+    def _outputs(self) -> Iterator[Output]:
         while (output := self.mesh.poll()) is not None:
-            self._obey(output)
-        state = self.mesh.link().state
+            yield output
+
+    def _settle(self) -> None:
+        state = self.mesh.link_state
         if state is not self._link_state:
             self._link_state, self.link_changed_at = state, self.now()
         self._timer.arm(self.mesh.next_timeout())
@@ -162,3 +181,8 @@ class Daemon:
         except HomeUnusable as error:
             self._unsaved = error
             _log.error("%s", error)
+
+
+def _way(output: Output) -> tuple[Endpoint, int] | None:
+    """What goes the same way is sent together."""
+    return (output.destination, output.via) if isinstance(output, Transmit) else None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from ipaddress import ip_address
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from shadowmesh._engine import (
     ControlDatagram,
@@ -25,9 +25,13 @@ from shadowmesh.node.errors import NodeFailed, PrivilegeMissing
 from shadowmesh.node.privileges import missing_tun_privilege
 from shadowmesh.records.peer_record import Capability
 from shadowmesh.wire.endpoint import Endpoint
-from shadowmesh.wire.transmit import Transmit
 
-EngineOrder: TypeAlias = Transmit | InstallPeer | SetPath | RemovePeer | OpenPorts | ClosePorts
+
+class Feed(Protocol):
+    def __call__(self, *steps: Step) -> None: ...
+
+
+EngineOrder: TypeAlias = InstallPeer | SetPath | RemovePeer | OpenPorts | ClosePorts
 _log = logging.getLogger(__name__)
 
 
@@ -35,7 +39,7 @@ class EngineShell:
     def __init__(
         self,
         engine: Engine,
-        feed: Callable[[Step], None],
+        feed: Feed,
         failed: Callable[[str], None],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
@@ -50,8 +54,6 @@ class EngineShell:
     def obey(self, order: EngineOrder) -> None:
         try:
             match order:
-                case Transmit():
-                    self._send(order)
                 case InstallPeer():
                     self._install(order)
                 case SetPath(wireguard_key, path, via):
@@ -65,6 +67,16 @@ class EngineShell:
                     self._engine.close_ports(ports)
         except (EngineError, ValueError, KeyError) as error:
             _log.error("the packet engine refused %s: %s", type(order).__name__, error)
+
+    def send(self, payloads: Sequence[bytes], destination: Endpoint, via: int) -> None:
+        """Datagrams that belong together: they cost the kernel, and the peer, little more than one."""
+        try:
+            self._engine.send(payloads, destination.pair, via=via)
+        except EngineError as error:
+            self.send_failures += len(payloads)
+            _log.debug("%d datagrams to %s were not sent: %s", len(payloads), destination, error)
+        except ValueError as error:
+            _log.error("the packet engine refused datagrams: %s", error)
 
     def counters(self) -> Counters:
         return self._engine.counters()
@@ -86,34 +98,28 @@ class EngineShell:
             follow=False,  # the mesh moves the path, when a probe has shown that it works both ways
         )
 
-    def _send(self, datagram: Transmit) -> None:
-        try:
-            self._engine.send(datagram.payload, datagram.destination.pair, via=datagram.via)
-        except EngineError as error:
-            self.send_failures += 1
-            _log.debug("a datagram to %s was not sent: %s", datagram.destination, error)
-
     def _drain(self) -> None:
         # What is left after one batch keeps the descriptor readable: the loop gets its turn in between.
-        for event in self._engine.drain():
-            self._translate(event)
+        steps = [self._translate(event) for event in self._engine.drain()]
+        self._feed(*filter(None, steps))
 
-    def _translate(self, event: Event) -> None:
+    def _translate(self, event: Event) -> Step | None:
         match event:
             case ControlDatagram():
                 payload, source, via = event.payload, Endpoint.of(*event.source), event.via
-                self._feed(lambda mesh, now: mesh.receive_datagram(payload, source, now, via))
+                return lambda mesh, now: mesh.receive_datagram(payload, source, now, via)
             case UnroutedPacket():
                 destination = ip_address(event.destination)
-                self._feed(lambda mesh, now: mesh.packet_unrouted(destination, now))
+                return lambda mesh, now: mesh.packet_unrouted(destination, now)
             case PeerHandshake():
                 key = event.public_key
-                self._feed(lambda mesh, now: mesh.peer_handshake(key, now))
+                return lambda mesh, now: mesh.peer_handshake(key, now)
             case PeerRoamed():
                 key, path = event.public_key, Endpoint.of(*event.source)
-                self._feed(lambda mesh, now: mesh.peer_roamed(key, path, now))
+                return lambda mesh, now: mesh.peer_roamed(key, path, now)
             case EngineFailed():
                 self._failed(event.reason)
+                return None
 
 
 def engine_capabilities() -> Capability:

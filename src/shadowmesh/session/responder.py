@@ -234,7 +234,8 @@ def _signer(proof: InitiatorProof, peer: AllowedPeer) -> tuple[PublicIdentity, S
         if peer.public is None:
             raise Dropped(DropReason.NO_RECORD)
         return peer.public, None
-    sent = SignedRecord.decode(proof.record)
+    held = peer.record
+    sent = held if held is not None and held.encoded == proof.record else SignedRecord.decode(proof.record)
     if sent.record.public.fingerprint != peer.fingerprint or Claim.of(sent) != proof.claim:
         raise Dropped(DropReason.RECORD_REFUSED)
     return sent.record.public, sent

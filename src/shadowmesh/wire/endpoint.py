@@ -30,6 +30,9 @@ class Endpoint:
             if self.address.ipv4_mapped is not None:
                 object.__setattr__(self, "address", self.address.ipv4_mapped)
 
+    def __hash__(self) -> int:
+        return hash((int(self.address), self.port))  # that of the address formats it as text
+
     @classmethod
     def of(cls, host: str, port: int) -> Self:
         """From an address in text. Raises ValueError when it is a name, or has a scope."""

@@ -16,7 +16,6 @@ from shadowmesh.node.engine_shell import EngineShell, open_engine
 from shadowmesh.node.errors import NodeFailed
 from shadowmesh.session.cipher import Cipher
 from shadowmesh.wire.endpoint import Endpoint
-from shadowmesh.wire.transmit import Transmit
 
 AES = Cipher.AES_256_GCM
 A_ADDRESS, B_ADDRESS = IPv6Address("fd00::a"), IPv6Address("fd00::b")
@@ -24,7 +23,7 @@ A_ADDRESS, B_ADDRESS = IPv6Address("fd00::a"), IPv6Address("fd00::b")
 
 async def test_a_datagram_of_one_engine_becomes_an_input_of_the_others_mesh() -> None:
     with _Side() as a, _Side() as b:
-        a.shell.obey(Transmit(b"\x44probe", b.endpoint))
+        a.shell.send([b"\x44probe"], b.endpoint, 0)
         name, arguments = await b.next()
         assert (name, arguments[:2]) == ("receive_datagram", (b"\x44probe", a.endpoint))
 
@@ -60,7 +59,7 @@ async def test_an_order_that_the_engine_refuses_is_logged_and_nothing_else(caplo
     with _Side() as a:
         a.shell.obey(SetPath(bytes(32), a.endpoint))
         a.shell.obey(InstallPeer(bytes(32), bytes(32), a.endpoint, ("nonsense",), initiate=False, cipher=AES))
-        a.shell.obey(Transmit(bytes(2000), a.endpoint))
+        a.shell.send([bytes(2000)], a.endpoint, 0)
     assert [record.levelname for record in caplog.records] == ["ERROR"] * 3
 
 
@@ -84,8 +83,9 @@ class _Side:
         self.endpoint = Endpoint.of("127.0.0.1", self.engine.port)
         self.shell = EngineShell(self.engine, self._feed, lambda _: None, asyncio.get_running_loop())
 
-    def _feed(self, step: Step) -> None:
-        step(cast("Mesh", self), 0.0)
+    def _feed(self, *steps: Step) -> None:
+        for step in steps:
+            step(cast("Mesh", self), 0.0)
 
     async def next(self) -> tuple[str, tuple[Any, ...]]:
         name, arguments = await asyncio.wait_for(self._calls.get(), 10)
