@@ -174,8 +174,9 @@ class Engine:
         """Installs a WireGuard peer, or replaces PSK, path and allowed addresses of the one that is there.
 
         psk: 32 bytes, never all zero. allowed_ips: prefixes whose packets go to, and are accepted from, this
-        peer only; a prefix that another peer has is refused. initiate: start the handshake now, again if its
-        first message has not been answered yet; a session with this PSK that is there already is left alone.
+        peer only; a prefix that another peer has is refused. initiate: start the handshake now; one that was
+        started less than 2 s ago is repeated after 0.25 s if it is not answered until then, an older one now; a
+        session with this PSK that is there already is left alone.
         A handshake that the peer itself began in the 2 s before it was added is answered at once (of the last 16
         such keys), so it need not wait until it has been installed.
         cipher: "chacha20poly1305", which is WireGuard's, or "aes256gcm", which only another ShadowMesh node

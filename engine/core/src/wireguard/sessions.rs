@@ -19,8 +19,8 @@ use crate::drops::DropReason;
 const MIN_INITIATION_INTERVAL: Duration = Duration::from_millis(20);
 /// A peer that begins WireGuard's handshake beside the message that brings the new PSK is that much ahead of it.
 const ANSWER_AGAIN_TIME: Duration = Duration::from_secs(2);
-/// Ours keep more than that apart, as two may come closer together on the way.
-const OWN_INITIATION_INTERVAL: Duration = Duration::from_millis(40);
+/// For the answer that left the peer together with what we heard of it otherwise.
+const ANSWER_GRACE: Duration = Duration::from_millis(250);
 
 /// All WireGuard state towards one peer.
 pub struct Sessions {
@@ -116,9 +116,10 @@ impl Sessions {
         self.begin(interface, draw, now)
     }
 
-    /// The initiation to send although one may be on its way: it may have been too early for the peer. None when a
-    /// session with the newest PSK has been agreed already, and when the last one is so young that the peer would
-    /// take both for a flood: then it follows at a deadline.
+    /// The initiation to send although one was sent: the peer may have had it before it had us. None when a session with
+    /// the newest PSK has been agreed already, and while the peer still keeps the last one for us: its answer must be
+    /// close then, which another initiation would undo. If it is not, because one of the two was lost, that one
+    /// follows at a deadline.
     pub fn initiate_anew(&mut self, interface: &Interface, draw: Draw, now: Instant) -> Option<Vec<u8>> {
         let is_fresh = |session: &Session| {
             session.epoch == self.psks.newest().number
@@ -127,7 +128,8 @@ impl Sessions {
         if self.ring.current().is_some_and(is_fresh) {
             return None;
         }
-        if self.pending.is_some() && self.timers.hasten_retry(OWN_INITIATION_INTERVAL, now) {
+        if self.pending.is_some() && self.timers.has_initiated_within(ANSWER_AGAIN_TIME, now) {
+            self.timers.hasten_retry(now + ANSWER_GRACE);
             return None;
         }
         self.begin(interface, draw, now)
@@ -160,7 +162,7 @@ impl Sessions {
             return Err(DropReason::WireguardRefused);
         }
         self.peer_initiated_at = Some(received_at);
-        let epoch = self.psks.answer();
+        let epoch = self.psks.answer(received_at);
         self.answer_with(&epoch, initiation, draw, now)
     }
 

@@ -104,21 +104,18 @@ impl Timers {
         self.rekey_at = Some(now);
     }
 
-    /// Repeats the initiation that waits for its answer as soon as it is `interval` old. False if there is none
-    /// that young.
-    pub(super) fn hasten_retry(&mut self, interval: Duration, now: Instant) -> bool {
-        let (Some(retry_at), Some(initiated_at)) = (self.retry_at, self.initiated_at) else {
-            return false;
-        };
-        let at = initiated_at + interval;
-        self.retry_at = Some(retry_at.min(at));
-        now < at
+    pub(super) fn has_initiated_within(&self, time: Duration, now: Instant) -> bool {
+        self.initiated_at.is_some_and(|at| now.duration_since(at) < time)
+    }
+
+    /// Repeats the initiation that waits for its answer then, if not earlier.
+    pub(super) fn hasten_retry(&mut self, at: Instant) {
+        self.retry_at = self.retry_at.map(|retry_at| retry_at.min(at));
     }
 
     /// At the next look, unless one was sent just before.
     pub(super) fn want_rekey(&mut self, now: Instant) {
-        let is_recent = self.initiated_at.is_some_and(|at| now.duration_since(at) < REKEY_TIMEOUT);
-        if !is_recent && !self.is_initiating() {
+        if !self.has_initiated_within(REKEY_TIMEOUT, now) && !self.is_initiating() {
             self.rekey_at.get_or_insert(now);
         }
     }
