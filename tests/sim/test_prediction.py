@@ -28,6 +28,22 @@ def test_ports_that_others_have_taken_do_not_spoil_the_prediction(far: Nat) -> N
     assert world.data_flows(alice, bob)
 
 
+def test_a_mapping_that_an_earlier_attempt_left_behind_does_not_spoil_the_next_one() -> None:
+    """What we send from the main port goes through it, far behind where the peer guesses."""
+    world = World(stun_addresses=2)
+    alice, bob = world.host("alice", nat=SYMMETRIC_SEQUENTIAL), world.host("bob", nat=LINUX)
+    alice.start()
+    bob.start()
+    world.run_for(10)
+    (outside,) = bob.machine.link().reflexive
+    world.network.send(stun.encode_binding_request(bytes(12)), alice.endpoint, outside, alice.site)
+    take_ports(world, alice.site)
+    alice.trust(bob)
+    bob.trust(alice)
+    world.run_until(lambda: alice.is_connected(bob) and bob.is_connected(alice), limit_s=5)
+    assert world.data_flows(alice, bob)
+
+
 def take_ports(world: World, site: Site) -> None:
     """As a browser at home does."""
     for number in range(1, TAKEN + 1):

@@ -28,14 +28,7 @@ LAB_KINDS = {
 }
 
 
-OLD_MAPPING = pytest.mark.xfail(
-    strict=True,
-    reason="a first attempt made before the NAT was known leaves a mapping of the main port towards the peer, "
-    "and an address-dependent NAT keeps it: the port that is foretold later is not used",
-)
-
-
-@pytest.mark.parametrize("seed", [pytest.param(seed, marks=OLD_MAPPING if seed == 14 else ()) for seed in range(90)])
+@pytest.mark.parametrize("seed", range(90))
 def test_a_pair_of_any_two_networks_does_what_the_theory_says(seed: int) -> None:
     outcome = run(uniform(seed))
     assert not outcome.problem, f"python -m tests.sim.random_pairs --mix uniform --only {seed}"

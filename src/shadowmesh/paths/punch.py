@@ -160,7 +160,7 @@ class Punch:
 
     def hold_due_at(self) -> float | None:
         """When ports are to be opened, or to send again: all of them to the one endpoint that the peer's NAT has."""
-        if self.found or self.role is not Role.HOLD_PORTS or self.outside is None:
+        if self.found or not self.role.holds_ports or self.outside is None:
             return None
         offset = HOLD_OFFSETS_S[self.holds_sent] if self.holds_sent < len(HOLD_OFFSETS_S) else None
         if offset is None or (self.asked_for_ports and not self.held_ports):

@@ -18,6 +18,8 @@ MAX_SPRAY_PROBES = 1024
 MAX_SOCKETS = 256
 # Out of a block of at most 8,192 ports 64 sockets and 1,024 probes meet with more than 99.9 %.
 BLOCK_SOCKETS = 64
+# Behind a NAT that counts the first fresh port would do: half of what is predicted leaves room for what others take.
+COUNTED_SOCKETS = 8
 BLOCK_SHARE = 10  # at most a tenth of a block: it is all that this subscriber has
 # A predicted port may have been taken by somebody else behind the same NAT, and our own probes to other candidates
 # take one each.
@@ -33,6 +35,10 @@ class Role(Enum):
     SPRAY = "we try ports of the peer's router at random, while the peer holds many open"
     HOLD_PORTS = "we hold many ports open, while the peer tries them at random"
     NONE = "both routers choose another port for each peer, at random"
+
+    @property
+    def holds_ports(self) -> bool:
+        return self in (Role.HOLD_PORTS, Role.AWAIT_PREDICTION)
 
     @property
     def is_by_chance(self) -> bool:
@@ -55,6 +61,8 @@ def choose_role(own: NatBehaviour, peer: NatBehaviour) -> Role:
 
 
 def sockets_to_hold(own: NatBehaviour) -> int:
+    if own.is_predictable:
+        return COUNTED_SOCKETS
     if own.block is None:
         return MAX_SOCKETS
     return max(1, min(BLOCK_SOCKETS, len(own.block) // BLOCK_SHARE))
