@@ -27,6 +27,8 @@ LAB_KINDS = {
     "udp_blocked": NatKind.UDP_BLOCKED,
 }
 
+FOUND_A_BUG = (23, 47, 86, 116, 327, 348)
+
 
 @pytest.mark.parametrize("seed", range(90))
 def test_a_pair_of_any_two_networks_does_what_the_theory_says(seed: int) -> None:
@@ -40,7 +42,7 @@ def test_a_pair_of_networks_as_people_have_them_does_what_the_theory_says(seed: 
     assert not outcome.problem, f"python -m tests.sim.random_pairs --mix stated --only {seed}"
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", [*range(20), *FOUND_A_BUG])
 def test_a_pair_is_direct_in_bad_weather_and_again_after_a_trouble(seed: int) -> None:
     recovery = faults.run(Mix.stated().draw(seed))
     assert recovery is None or not recovery.problem, recovery

@@ -56,6 +56,17 @@ def test_a_rebound_nat_stops_a_flow_for_three_seconds_at_most(far: str, whose: s
     keeps_its_session(alice, bob)
 
 
+@pytest.mark.parametrize("far", ["linux", "strict"])
+def test_a_rebound_symmetric_nat_shows_the_peer_another_of_our_ports_and_packets_follow(far: str) -> None:
+    """Nothing passes meanwhile: packets that are not answered would bring a new handshake, and a new path with it."""
+    world, alice, bob = connected(SYMMETRIC, NATS[far])
+    for _ in range(3):
+        alice.site.rebind()
+        world.run_for(60)
+        assert world.data_flows(alice, bob, limit_s=0.5)
+    keeps_its_session(alice, bob)
+
+
 def test_who_only_receives_asks_when_its_mapping_has_gone() -> None:
     """The sender hears nothing either way: only the receiver can open its own NAT again."""
     world, alice, bob = connected(None, STRICT)

@@ -165,6 +165,8 @@ class World:
         while self.now < end:
             a.send_data(b)
             self.run_for(_ECHO_WAIT_S)
+            a.report_traffic()
+            b.report_traffic()
             if a.echoes_from(b) > before:
                 return True
         return False

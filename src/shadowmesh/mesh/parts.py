@@ -47,6 +47,7 @@ from shadowmesh.mesh.outputs import (
     SaveRecord,
     SaveState,
     SendUpdate,
+    SetPath,
 )
 from shadowmesh.mesh.own_record import OwnRecord
 from shadowmesh.mesh.path_search import PathSearch
@@ -70,6 +71,7 @@ from shadowmesh.records.peer_record import Mode, RecordRefused, SignedRecord
 from shadowmesh.session.events import PeerAuthenticated, SessionEstablished
 from shadowmesh.session.handshaker import Handshaker
 from shadowmesh.wire.clock import WallClock
+from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.entropy import Entropy
 
 _MAX_PASSES = 8  # of handle_timeout: what falls due because of what was due
@@ -313,19 +315,27 @@ class Parts:
     def _puncher_output(self, output: PuncherOutput, now: float) -> None:
         match output:
             case PathFound(peer=peer, path=path, via=via):
-                self.out.ports.bind(path, via, now)  # first: what is sent there next goes the way that was found
+                self._lead_through(path, via, now)  # first: what is sent there next goes the way that was found
                 if peer in self.tunnels:
                     self.tunnels.path_found(peer, path, now)
                 else:
                     self.connector.path_found(output, now)
             case PortLearnt(source=source, via=via):
-                self.out.ports.bind(source, via, now)
+                self._lead_through(source, via, now)
             case PunchEnded():
                 self.connector.punch_ended(output, now)
             case PortsWanted() | PortsReleased():
                 self._ports_output(output)
             case _:
                 self.out.append(output)
+
+    def _lead_through(self, endpoint: Endpoint, port: int, now: float) -> None:
+        """A NAT that forgot us shows the peer, which is where it was, another of our ports: packets follow the probes."""
+        before = self.out.ports[endpoint]
+        self.out.ports.bind(endpoint, port, now)
+        if self.out.ports[endpoint] != before:
+            for wireguard_key in self.tunnels.at(endpoint):
+                self.out.append(SetPath(wireguard_key, endpoint))
 
     def _ports_output(self, output: PortsWanted | PortsReleased) -> None:
         match output:

@@ -128,6 +128,11 @@ class Tunnels:
         statuses = (self._prober.status(peer) for peer in self._tunnels)
         return {status.path for status in statuses if status is not None}
 
+    def at(self, path: Endpoint) -> list[bytes]:
+        """The WireGuard keys of the peers that are there at present."""
+        statuses = ((tunnel, self._prober.status(tunnel.peer)) for tunnel in self._tunnels.values())
+        return [tunnel.wireguard_key for tunnel, status in statuses if status is not None and status.path == path]
+
     def prepare(self, peer: PeerAuthenticated) -> None:
         """Lets WireGuard's handshake travel behind M3, a round trip earlier. Nothing for who has a tunnel already."""
         key = peer.wireguard_key
