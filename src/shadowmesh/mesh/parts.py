@@ -330,7 +330,7 @@ class Parts:
                 self.out.append(output)
 
     def _lead_through(self, endpoint: Endpoint, port: int, now: float) -> None:
-        """A NAT that forgot us shows the peer, which is where it was, another of our ports: packets follow the probes."""
+        """A NAT that forgot us shows another port to a peer that is where it was: packets follow the probes."""
         before = self.out.ports[endpoint]
         self.out.ports.bind(endpoint, port, now)
         if self.out.ports[endpoint] != before:
