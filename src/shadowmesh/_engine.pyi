@@ -156,7 +156,7 @@ class Engine:
     def close_ports(self, ports: Sequence[int]) -> None:
         """Nothing for those that are not open. Paths through them lead nowhere then. Raises EngineError."""
     def send(self, payloads: Sequence[bytes], destination: tuple[str, int], *, via: int = 0) -> None:
-        """Sends control datagrams (1 to 1,232 bytes each; best effort, like UDP), from the main port or from one of
+        """Sends control datagrams (1 to 1,312 bytes each; best effort, like UDP), from the main port or from one of
         `open_ports`. Waits up to 10 ms for room in the socket's buffer. Raises ValueError, EngineError."""
     def add_peer(
         self,
@@ -190,6 +190,10 @@ class Engine:
         """
     def set_path(self, public_key: bytes, path: tuple[str, int], *, via: int = 0) -> None:
         """Raises KeyError when there is no such peer."""
+    def path_is_narrow(self, public_key: bytes) -> None:
+        """Full packets are lost on this peer's IPv6 path, and no router says so: has the kernel send fragments there
+        for the next ten minutes, as it would if one did. Nothing over IPv4, whose routers fragment. Raises KeyError,
+        EngineError."""
     def remove_peer(self, public_key: bytes) -> None:
         """Forgets the peer and its keys. No error when it is not there."""
     def counters(self) -> Counters: ...

@@ -27,6 +27,7 @@ from shadowmesh.mesh.outputs import (
     OpenPorts,
     OpenUpdates,
     Output,
+    PathIsNarrow,
     PublishRecord,
     RemovePeer,
     Renew,
@@ -269,7 +270,7 @@ class Host:
             self._log(f"{self._timeline.now - 1000:10.3f} {self.name}: {output}")
         assert self.engine is not None
         match output:
-            case Transmit() | OpenPorts() | ClosePorts() | InstallPeer() | SetPath() | RemovePeer():
+            case Transmit() | OpenPorts() | ClosePorts() | InstallPeer() | SetPath() | PathIsNarrow() | RemovePeer():
                 self._move_packets(output, self.engine)
             case Announce(payload=payload):
                 self._announce(payload)
@@ -296,6 +297,8 @@ class Host:
                 self._close_ports(ports)
             case InstallPeer():
                 engine.install(output)
+            case PathIsNarrow():
+                pass  # of the kernel's routes, which are not modelled
             case SetPath():
                 engine.set_path(output)
             case RemovePeer():

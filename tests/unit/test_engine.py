@@ -183,11 +183,11 @@ def test_garbage_of_every_kind_changes_nothing(near: Engine, far: Engine) -> Non
 
 
 def test_a_datagram_longer_than_any_of_ours_is_dropped(near: Engine) -> None:
-    send_from_outside(near, CONTROL + bytes(1232))
-    send_from_outside(near, CONTROL + bytes(1231))
+    send_from_outside(near, CONTROL + bytes(1312))
+    send_from_outside(near, CONTROL + bytes(1311))
     (event,) = wait_for(near, 1)
     assert isinstance(event, ControlDatagram)
-    assert len(event.payload) == 1232
+    assert len(event.payload) == 1312
     assert near.counters().drops["control_too_long"] == 1
 
 
@@ -199,15 +199,15 @@ def test_datagrams_that_are_sent_together_come_one_by_one_in_their_order(near: E
     assert (near.counters().control_sent, far.counters().control_received) == (12, 12)
 
 
-@pytest.mark.parametrize("lengths", [[0], [1232, 0], [1, 1233]])
+@pytest.mark.parametrize("lengths", [[0], [1312, 0], [1, 1313]])
 def test_if_one_datagram_has_no_length_that_is_sent_none_is(near: Engine, lengths: Sequence[int]) -> None:
-    with pytest.raises(ValueError, match=f"{lengths[-1]} bytes, want 1 to 1232"):
+    with pytest.raises(ValueError, match=f"{lengths[-1]} bytes, want 1 to 1312"):
         near.send([bytes(length) for length in lengths], (LOOPBACK, 9))
     assert near.counters().control_sent == 0
 
 
 def test_the_longest_datagram_is_sent(near: Engine) -> None:
-    near.send([bytes(1232)], (LOOPBACK, 9))
+    near.send([bytes(1312)], (LOOPBACK, 9))
     assert near.counters().control_sent == 1
 
 

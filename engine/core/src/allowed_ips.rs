@@ -19,6 +19,10 @@ pub struct Prefix {
 }
 
 impl Prefix {
+    pub fn network(&self) -> IpAddr {
+        self.network
+    }
+
     /// None when the length does not fit the family. Host bits are cleared.
     pub fn new(address: IpAddr, length: u8) -> Option<Self> {
         let network = match address {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
 use std::os::fd::RawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
@@ -11,6 +11,7 @@ use std::thread::JoinHandle;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use shadowmesh_core::drops::{DropReason, Drops};
+use shadowmesh_core::icmp;
 use shadowmesh_core::wireguard::{Interface, PublicKey, Secret};
 use shadowmesh_core::{Path, PeerConfig, PeerSnapshot, Router, RouterError};
 use zeroize::Zeroizing;
@@ -23,8 +24,8 @@ use crate::ports::Ports;
 use crate::shared::Shared;
 use crate::{rx, tx};
 
-/// The payload that passes every IPv6 path unfragmented: 1,280 less 40 and 8.
-pub const MAX_CONTROL_BYTES: usize = 1_232;
+/// As long as what carries a packet of the overlay's MTU, so that a probe can find out whether that passes.
+pub const MAX_CONTROL_BYTES: usize = 1_312;
 
 #[derive(Debug)]
 pub struct Config {
@@ -206,6 +207,22 @@ impl Engine {
         Ok(self.shared()?.change_peer(|router| router.set_path(public_key, path))?)
     }
 
+    /// Full packets are lost on the way to a peer over IPv6, and no router says so: the kernel is told in its place, and
+    /// sends fragments there for the next ten minutes (net.ipv6.route.mtu_expires).
+    pub fn path_is_narrow(&self, public_key: PublicKey) -> Result<(), Error> {
+        let shared = self.shared()?;
+        let (path, from) = shared.router().find_peer(public_key)?;
+        if let (SocketAddr::V6(peer), Some(from), Some(tun)) = (path.address, from, &shared.tun) {
+            let port = if path.via == 0 { self.port } else { path.via };
+            let own = own_address(peer, port)
+                .map_err(|error| Error::System("route to the peer".to_owned(), error))?;
+            if tun.write_plain(&icmp::too_big(from, own, peer, MAX_CONTROL_BYTES as u16)).is_err() {
+                shared.drops.count(DropReason::TunWrite);
+            }
+        }
+        Ok(())
+    }
+
     pub fn remove_peer(&self, public_key: PublicKey) -> Result<(), Error> {
         self.shared()?.change_peer(|router| router.remove_peer(public_key));
         Ok(())
@@ -279,6 +296,16 @@ fn spawn(
         }
         shared.stop();
     })
+}
+
+/// Where datagrams to the peer leave from.
+fn own_address(peer: SocketAddrV6, port: u16) -> io::Result<SocketAddrV6> {
+    let probe = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0))?;
+    probe.connect(peer)?;
+    match probe.local_addr()? {
+        SocketAddr::V6(own) => Ok(SocketAddrV6::new(*own.ip(), port, 0, 0)),
+        SocketAddr::V4(_) => Err(io::ErrorKind::AddrNotAvailable.into()),
+    }
 }
 
 fn snapshot(shared: &Shared) -> Counters {

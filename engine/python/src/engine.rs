@@ -149,6 +149,11 @@ impl Engine {
         py.detach(|| self.0.set_path(public_key, path)).map_err(python_error)
     }
 
+    fn path_is_narrow(&self, py: Python<'_>, public_key: &[u8]) -> PyResult<()> {
+        let public_key = self::public_key(public_key)?;
+        py.detach(|| self.0.path_is_narrow(public_key)).map_err(python_error)
+    }
+
     fn remove_peer(&self, py: Python<'_>, public_key: &[u8]) -> PyResult<()> {
         let public_key = self::public_key(public_key)?;
         py.detach(|| self.0.remove_peer(public_key)).map_err(python_error)

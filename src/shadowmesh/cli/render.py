@@ -153,6 +153,13 @@ def _peers(peers: Sequence[schema.Peer]) -> list[str]:
     )
 
 
+def _path(peer: schema.Peer) -> str:
+    if peer.path is None:
+        return "-"
+    words = [peer.path, _PATH_KINDS.get(peer.path_kind or "", ""), "in fragments" if peer.path_narrow else ""]
+    return " ".join(filter(None, words))
+
+
 def _peer(peer: schema.Peer) -> list[str]:
     probe = "-"
     if peer.rtt_s is not None and peer.probe_age_s is not None:
@@ -161,7 +168,7 @@ def _peer(peer: schema.Peer) -> list[str]:
         peer.name or f"{peer.peer_id[:12]}…",
         peer.address,
         peer.state + (f" ({peer.reason})" if peer.reason else ""),
-        "-" if peer.path is None else f"{peer.path} {_PATH_KINDS.get(peer.path_kind or '', '')}".rstrip(),
+        _path(peer),
         probe,
         byte_count(peer.rx_bytes),
         byte_count(peer.tx_bytes),

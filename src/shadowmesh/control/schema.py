@@ -85,6 +85,7 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True):
     state: PeerStateName
     path: str | None  # endpoint
     path_kind: PathKindName | None
+    path_narrow: bool  # it loses full packets, which are sent in fragments
     rtt_s: float | None  # of the last probe that came back
     probe_age_s: float | None  # how long ago that was
     handshake_s: float | None  # how long the post-quantum exchange of this session took

@@ -36,6 +36,13 @@ class SetPath:
 
 
 @dataclass(frozen=True, slots=True)
+class PathIsNarrow:
+    """Full packets are lost on the peer's path: fragments of them are to be sent. Repeated while it is so."""
+
+    wireguard_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class RemovePeer:
     wireguard_key: bytes
 
@@ -187,6 +194,7 @@ Output = (
     Transmit
     | InstallPeer
     | SetPath
+    | PathIsNarrow
     | RemovePeer
     | OpenPorts
     | ClosePorts

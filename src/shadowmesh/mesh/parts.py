@@ -47,7 +47,6 @@ from shadowmesh.mesh.outputs import (
     SaveRecord,
     SaveState,
     SendUpdate,
-    SetPath,
 )
 from shadowmesh.mesh.own_record import OwnRecord
 from shadowmesh.mesh.path_search import PathSearch
@@ -334,8 +333,7 @@ class Parts:
         before = self.out.ports[endpoint]
         self.out.ports.bind(endpoint, port, now)
         if self.out.ports[endpoint] != before:
-            for wireguard_key in self.tunnels.at(endpoint):
-                self.out.append(SetPath(wireguard_key, endpoint))
+            self.tunnels.path_led_elsewhere(endpoint)
 
     def _ports_output(self, output: PortsWanted | PortsReleased) -> None:
         match output:

@@ -76,6 +76,7 @@ class PeerStatus:
     wireguard_key: bytes | None  # set while connected
     reason: str  # why it is not connected, or does not answer just now, for a person
     path_kind: PathKind | None = None
+    path_narrow: bool = False
 
 
 @dataclass(frozen=True, slots=True)

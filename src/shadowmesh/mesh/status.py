@@ -32,6 +32,7 @@ def peer_status(trusted: TrustedPeer, peer: Peer | None, tunnels: Tunnels, own: 
         wireguard_key=tunnels.wireguard_key(peer_id),
         reason=_reason(peer, path),
         path_kind=None if path is None else _kind(peer, path.path, own),
+        path_narrow=path is not None and path.narrow,
     )
 
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from shadowmesh.identity.names import PeerID
 from shadowmesh.mesh.answer_watch import AnswerWatch
-from shadowmesh.mesh.outputs import InstallPeer, Ponged, RemovePeer, SetPath
+from shadowmesh.mesh.outputs import InstallPeer, PathIsNarrow, Ponged, RemovePeer, SetPath
 from shadowmesh.mesh.ratchets import Ratchets
-from shadowmesh.paths.events import PathLost, PathMoved, PathSilent, PingDone
+from shadowmesh.paths.events import PathLost, PathMoved, PathNarrow, PathSilent, PingDone
 from shadowmesh.paths.probes import PathProber, ProbedPath, ProbeStatus
 from shadowmesh.session.cipher import Cipher
 from shadowmesh.session.events import PeerAuthenticated, Role, SessionEstablished
@@ -82,7 +82,16 @@ class _Tunnel:
 
 
 TunnelOutput = (
-    Transmit | InstallPeer | SetPath | RemovePeer | Ponged | TunnelSilent | TunnelLost | TunnelMoved | SessionOld
+    Transmit
+    | InstallPeer
+    | SetPath
+    | PathIsNarrow
+    | RemovePeer
+    | Ponged
+    | TunnelSilent
+    | TunnelLost
+    | TunnelMoved
+    | SessionOld
 )
 
 
@@ -128,10 +137,12 @@ class Tunnels:
         statuses = (self._prober.status(peer) for peer in self._tunnels)
         return {status.path for status in statuses if status is not None}
 
-    def at(self, path: Endpoint) -> list[bytes]:
-        """The WireGuard keys of the peers that are there at present."""
-        statuses = ((tunnel, self._prober.status(tunnel.peer)) for tunnel in self._tunnels.values())
-        return [tunnel.wireguard_key for tunnel, status in statuses if status is not None and status.path == path]
+    def path_led_elsewhere(self, path: Endpoint) -> None:
+        """What is sent there takes another of our ports from now on."""
+        for peer in self._tunnels:
+            status = self._prober.status(peer)
+            if status is not None and status.path == path:
+                self._out.append(SetPath(self._tunnels[peer].wireguard_key, path))
 
     def prepare(self, peer: PeerAuthenticated) -> None:
         """Lets WireGuard's handshake travel behind M3, a round trip earlier. Nothing for who has a tunnel already."""
@@ -342,6 +353,8 @@ class Tunnels:
                 case PathMoved(peer=peer, path=path):
                     self._out.append(SetPath(self._tunnels[peer].wireguard_key, path))
                     self._out.append(TunnelMoved(peer, path))
+                case PathNarrow(peer=peer):
+                    self._out.append(PathIsNarrow(self._tunnels[peer].wireguard_key))
                 case PathSilent(peer=peer):
                     self._out.append(TunnelSilent(peer))
                 case PathLost(peer=peer, path=path):

@@ -19,7 +19,7 @@ from shadowmesh._engine import (
     PeerRoamed,
     UnroutedPacket,
 )
-from shadowmesh.mesh.outputs import ClosePorts, InstallPeer, OpenPorts, RemovePeer, SetPath
+from shadowmesh.mesh.outputs import ClosePorts, InstallPeer, OpenPorts, PathIsNarrow, RemovePeer, SetPath
 from shadowmesh.node.backbone_link import Step
 from shadowmesh.node.errors import NodeFailed, PrivilegeMissing
 from shadowmesh.node.privileges import missing_tun_privilege
@@ -31,7 +31,7 @@ class Feed(Protocol):
     def __call__(self, *steps: Step) -> None: ...
 
 
-EngineOrder: TypeAlias = InstallPeer | SetPath | RemovePeer | OpenPorts | ClosePorts
+EngineOrder: TypeAlias = InstallPeer | SetPath | PathIsNarrow | RemovePeer | OpenPorts | ClosePorts
 _log = logging.getLogger(__name__)
 
 
@@ -58,6 +58,8 @@ class EngineShell:
                     self._install(order)
                 case SetPath(wireguard_key, path, via):
                     self._engine.set_path(wireguard_key, path.pair, via=via)
+                case PathIsNarrow(wireguard_key):
+                    self._engine.path_is_narrow(wireguard_key)
                 case RemovePeer(wireguard_key):
                     self._engine.remove_peer(wireguard_key)
                 case OpenPorts(peer, count):

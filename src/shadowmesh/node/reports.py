@@ -65,6 +65,7 @@ def peer(status: PeerStatus, traffic: Mapping[bytes, Traffic], now: float) -> sc
         state=status.state.value,
         path=None if status.path is None else str(status.path),
         path_kind=None if status.path_kind is None else _PATH_KINDS[status.path_kind],
+        path_narrow=status.path_narrow,
         rtt_s=status.rtt_s,
         probe_age_s=None if status.probed_at is None else max(0.0, now - status.probed_at),
         handshake_s=status.handshake_s,

@@ -20,6 +20,13 @@ class PathMoved:
 
 
 @dataclass(frozen=True, slots=True)
+class PathNarrow:
+    """What is longer than 1,280 bytes, headers included, is lost on the path. Repeated every five minutes."""
+
+    peer: PeerID
+
+
+@dataclass(frozen=True, slots=True)
 class PathSilent:
     """The peer does not answer, at its path or elsewhere: it is probed on, but another path is to be looked for."""
 
@@ -103,4 +110,4 @@ class PunchEnded:
     probes_sent: int
 
 
-ProbeEvent = PathMoved | PathSilent | PathLost | PingDone
+ProbeEvent = PathMoved | PathNarrow | PathSilent | PathLost | PingDone

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from shadowmesh.identity.names import PeerID
 from shadowmesh.paths.keepalive import Keepalive
 from shadowmesh.paths.path_choice import PathChoice
+from shadowmesh.paths.path_width import PathWidth
 from shadowmesh.paths.probe_datagram import ProbeKeys
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.entropy import Entropy
@@ -31,6 +32,7 @@ class Outstanding:
     sent_at: float
     destination: Endpoint
     sequence: int | None = None  # of a ping
+    is_full_size: bool = False
 
 
 class ReplayWindow:
@@ -57,6 +59,7 @@ class ProbedSession:
     path: Endpoint
     choice: PathChoice
     keepalive: Keepalive
+    width: PathWidth = field(default_factory=PathWidth)
     alternates: tuple[Endpoint, ...] = ()  # compared with the path, and tried when it falls silent
     round_started_at: float = 0.0
     round_index: int = 0  # into PROBE_OFFSETS_S
@@ -101,7 +104,7 @@ class ProbedSession:
         return self.last_sent_us
 
     def next_timeout(self) -> float:
-        """When a probe is due, a ping has failed, or the peer is lost."""
+        """When a probe is due, a ping has failed, the path has been judged, or the peer is lost."""
         pings = [entry.sent_at + PING_TIMEOUT_S for entry in self.outstanding.values() if entry.sequence is not None]
         evaluation_at = self.choice.due_at
-        return min([self.due_at, *pings, *([] if evaluation_at is None else [evaluation_at])])
+        return min([self.due_at, self.width.due_at, *pings, *([] if evaluation_at is None else [evaluation_at])])

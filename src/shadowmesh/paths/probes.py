@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from enum import Enum
 
 from shadowmesh.identity.names import PeerID
-from shadowmesh.paths.events import PathLost, PathMoved, PathSilent, PingDone, ProbeEvent
+from shadowmesh.paths.events import PathLost, PathMoved, PathNarrow, PathSilent, PingDone, ProbeEvent
 from shadowmesh.paths.keepalive import Keepalive
 from shadowmesh.paths.path_choice import PathChoice
+from shadowmesh.paths.path_width import Look
 from shadowmesh.paths.probe_datagram import TXID_BYTES, BadMac, ProbeDatagram, ProbeKeys
 from shadowmesh.paths.probed_session import (
     ANSWER_S,
@@ -46,6 +47,7 @@ class ProbeStatus:
     rtt_s: float | None
     probed_at: float | None
     silent: bool = False  # what was asked since is not answered
+    narrow: bool = False  # full packets are lost there
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +69,14 @@ class PathProber:
 
     def start(self, peer: PeerID, probe_key: bytes, path: Endpoint, now: float, *, delay_s: float = 0.0) -> None:
         """A session was established, or replaced. The first probe leaves after `delay_s`."""
+        before = self._sessions.get(peer)
         self.stop(peer)
         keys = ProbeKeys.derive(probe_key, self._own, peer)
         session = ProbedSession(peer, keys, path, PathChoice(now + delay_s), Keepalive(now))
         session.begin_round(now + delay_s)
+        if before is not None:
+            session.width = before.width
+        session.width.restart(path, now + delay_s)
         self._sessions[peer] = session
         self._by_tag[session.keys.tag] = session
         self.handle_timeout(now)
@@ -130,6 +136,7 @@ class PathProber:
         for session in self._sessions.values():
             session.choice.restart(now)
             session.keepalive.restart(now)
+            session.width.restart(session.path, now)
             session.begin_round(now, suspect=True)
         self.handle_timeout(now)
 
@@ -151,7 +158,9 @@ class PathProber:
 
     def status(self, peer: PeerID) -> ProbeStatus | None:
         session = self._sessions.get(peer)
-        return None if session is None else ProbeStatus(session.path, session.rtt_s, session.probed_at, session.silent)
+        if session is None:
+            return None
+        return ProbeStatus(session.path, session.rtt_s, session.probed_at, session.silent, session.width.is_narrow)
 
     def alternates(self, peer: PeerID) -> tuple[ProbedPath, ...]:
         """The other ways to the peer, and how far it is there, if they have answered."""
@@ -184,6 +193,7 @@ class PathProber:
             self._fail_pings(session, now)
             self._send_due(session, now)
             self._evaluate(session, now)
+            self._look_at_width(session, now)
 
     def next_timeout(self) -> float | None:
         return min((session.next_timeout() for session in self._sessions.values()), default=None)
@@ -208,9 +218,11 @@ class PathProber:
         ):  # our own first probe is never spared: people want to see its time
             session.heard(now, self._entropy)
         # Somebody on the path could have sent the peer's probe on from elsewhere: only an answer to our own probe from
-        # there moves the path (as RFC 9000 §9.3 has it). We ask with each probe of the peer until it is answered.
-        session.peer_source = source
-        if source != session.path:
+        # there moves the path (as RFC 9000 §9.3 has it). We ask with each probe of the peer until it is answered. Its
+        # packets do not come from where a probe only compares: nothing moves then, unless we have no path.
+        if not probe.compares:
+            session.peer_source = source
+        if source != session.path and (session.silent or not probe.compares):
             self._send(session, source, now)
 
     def _receive_reply(self, session: ProbedSession, reply: ProbeDatagram, source: Endpoint, now: float) -> None:
@@ -225,7 +237,12 @@ class PathProber:
         rtt_s = max(0.0, now - asked.sent_at)
         if asked.sequence is not None:
             self._out.append(PingDone(session.peer, asked.sequence, asked.destination, rtt_s))
-        if source == asked.destination:
+        if asked.destination == session.path:
+            if asked.is_full_size:
+                session.width.full_size_answered(now)
+            else:
+                session.width.small_one_answered(asked.sent_at)
+        if source == asked.destination and not asked.is_full_size:
             session.choice.answered(source, rtt_s, now)
         if asked.destination != session.path:
             moves = source == asked.destination and (was_silent or session.peer_source == source)
@@ -247,6 +264,7 @@ class PathProber:
         session.path = path
         session.choice.moved(now)
         session.keepalive.moved(now)
+        session.width.restart(path, now)
         self._out.append(PathMoved(session.peer, path))
 
     def _fail_pings(self, session: ProbedSession, now: float) -> None:
@@ -285,9 +303,30 @@ class PathProber:
             other for other in session.alternates if other != session.path and session.choice.worth_probing(other)
         ]
         for endpoint in [session.path, *others] if others else []:
-            self._send(session, endpoint, now)
+            self._send(session, endpoint, now, compares=endpoint != session.path)
 
-    def _send(self, session: ProbedSession, destination: Endpoint, now: float, sequence: int | None = None) -> None:
+    def _look_at_width(self, session: ProbedSession, now: float) -> None:
+        if now < session.width.due_at or session.peer not in self._sessions:
+            return
+        match session.width.look(now):
+            case Look.PROBE:
+                self._send(session, session.path, now)
+                self._send(session, session.path, now, full_size=True)
+            case Look.REMIND:
+                self._out.append(PathNarrow(session.peer))
+            case Look.REST:
+                pass
+
+    def _send(
+        self,
+        session: ProbedSession,
+        destination: Endpoint,
+        now: float,
+        sequence: int | None = None,
+        *,
+        compares: bool = False,
+        full_size: bool = False,
+    ) -> None:
         for txid, entry in list(session.outstanding.items()):
             if entry.sequence is None and now >= entry.sent_at + ANSWER_S:
                 del session.outstanding[txid]
@@ -295,9 +334,9 @@ class PathProber:
             oldest = next(txid for txid, entry in session.outstanding.items() if entry.sequence is None)
             del session.outstanding[oldest]
         txid = self._entropy(TXID_BYTES)
-        session.outstanding[txid] = Outstanding(now, destination, sequence)
-        probe = ProbeDatagram(session.keys.tag, txid, session.stamp(now))
-        self._out.append(Transmit(probe.encode(session.keys), destination))
+        session.outstanding[txid] = Outstanding(now, destination, sequence, full_size)
+        probe = ProbeDatagram(session.keys.tag, txid, session.stamp(now), compares=compares)
+        self._out.append(Transmit(probe.encode(session.keys, full_size=full_size), destination))
 
     def _drop(self, reason: ProbeDrop) -> None:
         self._drops[reason.value] += 1

@@ -1,5 +1,6 @@
 from textwrap import dedent
 
+import msgspec
 import pytest
 
 from shadowmesh.cli import render
@@ -25,6 +26,7 @@ PEER = schema.Peer(
     state="connected",
     path="10.0.0.7",
     path_kind="through NAT",
+    path_narrow=False,
     rtt_s=0.0123,
     probe_age_s=4.2,
     rx_bytes=1_234_567,
@@ -42,6 +44,7 @@ LOST = schema.Peer(
     state="unreachable",
     path=None,
     path_kind=None,
+    path_narrow=False,
     rtt_s=None,
     probe_age_s=None,
     rx_bytes=0,
@@ -51,6 +54,11 @@ LOST = schema.Peer(
     handshake_age_s=None,
     reason="lost",
 )
+
+
+def test_a_path_that_loses_full_packets_says_so() -> None:
+    narrow = msgspec.structs.replace(PEER, path="[2001:db8::7]:41641", path_kind="direct IPv6", path_narrow=True)
+    assert "[2001:db8::7]:41641 direct in fragments" in render.status(_status(peers=[narrow], drops={}), now=1_000_000)
 
 
 def test_status_tells_all_at_a_glance() -> None:

@@ -1,12 +1,13 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shadowmesh.identity.names import PeerID
-from shadowmesh.paths.probe_datagram import PROBE_BYTES, BadMac, ProbeDatagram, ProbeKeys
+from shadowmesh.paths.probe_datagram import FULL_SIZE_BYTES, PROBE_BYTES, BadMac, ProbeDatagram, ProbeKeys
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.errors import DecodeError
 
@@ -16,19 +17,16 @@ KEY = bytes(range(32))
 FROM_A, FROM_B = ProbeKeys.derive(KEY, A, B), ProbeKeys.derive(KEY, B, A)
 OBSERVED = Endpoint.of("198.18.0.1", 41641)
 
-datagrams = st.builds(
-    ProbeDatagram,
-    st.just(FROM_A.tag),
-    st.binary(min_size=16, max_size=16),
-    st.integers(0, 2**64 - 1),
-    st.none() | st.just(OBSERVED) | st.just(Endpoint.of("2001:db8::1", 1)),
-)
+_head = (st.just(FROM_A.tag), st.binary(min_size=16, max_size=16), st.integers(0, 2**64 - 1))
+probes = st.builds(ProbeDatagram, *_head, st.none(), st.booleans())
+replies = st.builds(ProbeDatagram, *_head, st.sampled_from([OBSERVED, Endpoint.of("2001:db8::1", 1)]))
 
 
-@given(datagrams)
-def test_what_was_encoded_is_decoded(datagram: ProbeDatagram) -> None:
-    data = datagram.encode(FROM_A)
-    assert len(data) == PROBE_BYTES
+@given(st.tuples(probes, st.booleans()) | st.tuples(replies, st.just(False)))
+def test_what_was_encoded_is_decoded(what: tuple[ProbeDatagram, bool]) -> None:
+    datagram, full_size = what
+    data = datagram.encode(FROM_A, full_size=full_size)
+    assert len(data) == (FULL_SIZE_BYTES if full_size else PROBE_BYTES)
     assert ProbeDatagram.decode(data) == datagram
     ProbeDatagram.check_mac(data, FROM_B)
 
@@ -57,14 +55,24 @@ def test_no_byte_can_be_changed(offset: int) -> None:
         receive(bytes(data), FROM_B)
 
 
-@pytest.mark.parametrize("length", [*range(PROBE_BYTES), PROBE_BYTES + 1])
+@pytest.mark.parametrize("length", [*range(PROBE_BYTES), PROBE_BYTES + 1, FULL_SIZE_BYTES - 1, FULL_SIZE_BYTES + 1])
 def test_another_length_is_refused(length: int) -> None:
-    data = ProbeDatagram(FROM_A.tag, bytes(16), 1).encode(FROM_A) + b"\0"
+    data = ProbeDatagram(FROM_A.tag, bytes(16), 1).encode(FROM_A, full_size=True) + b"\0"
     with pytest.raises(DecodeError):
         ProbeDatagram.decode(data[:length])
 
 
-@given(st.binary(min_size=PROBE_BYTES, max_size=PROBE_BYTES))
+@given(st.integers(PROBE_BYTES, FULL_SIZE_BYTES - 1))
+def test_no_byte_of_the_padding_can_be_changed(offset: int) -> None:
+    data = bytearray(ProbeDatagram(FROM_A.tag, bytes(16), 1).encode(FROM_A, full_size=True))
+    data[offset] ^= 1
+    with pytest.raises(DecodeError):
+        ProbeDatagram.decode(bytes(data))
+
+
+@given(
+    st.sampled_from([PROBE_BYTES, FULL_SIZE_BYTES]).flatmap(lambda length: st.binary(min_size=length, max_size=length))
+)
 def test_random_bytes_are_refused_without_another_error(data: bytes) -> None:
     try:
         ProbeDatagram.decode(data)
@@ -82,15 +90,16 @@ def test_a_probe_that_carries_an_observed_endpoint_is_refused() -> None:
 
 
 @pytest.mark.parametrize("vector", VECTORS["good"], ids=lambda vector: vector["name"])
-def test_good_vectors(vector: dict[str, str]) -> None:
+def test_good_vectors(vector: dict[str, Any]) -> None:
     sender, receiver = PeerID(bytes.fromhex(vector["sender"])), PeerID(bytes.fromhex(vector["receiver"]))
     probe_key, data = bytes.fromhex(vector["probe_key"]), bytes.fromhex(vector["datagram"])
     keys = ProbeKeys.derive(probe_key, receiver, sender)
     datagram = ProbeDatagram.decode(data)
     ProbeDatagram.check_mac(data, keys)
     assert datagram.tag == keys.tag == bytes.fromhex(vector["tag"])
-    assert str(datagram.observed or "") == vector["observed"]
-    assert datagram.encode(ProbeKeys.derive(probe_key, sender, receiver)) == data
+    assert (str(datagram.observed or ""), datagram.compares) == (vector["observed"], vector["compares"])
+    own_keys = ProbeKeys.derive(probe_key, sender, receiver)
+    assert datagram.encode(own_keys, full_size=len(data) == FULL_SIZE_BYTES) == data
 
 
 @pytest.mark.parametrize("vector", VECTORS["refused"], ids=lambda vector: vector["name"])

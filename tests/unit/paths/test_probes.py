@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
@@ -10,15 +11,17 @@ from hypothesis import strategies as st
 from tests.sim.chance import SeededEntropy
 
 from shadowmesh.identity.names import PeerID
-from shadowmesh.paths.events import PathLost, PathMoved, PathSilent, PingDone, ProbeEvent
+from shadowmesh.paths.events import PathLost, PathMoved, PathNarrow, PathSilent, PingDone, ProbeEvent
 from shadowmesh.paths.keepalive import SILENCES_S, SPREAD_S
-from shadowmesh.paths.probe_datagram import PROBE_BYTES
+from shadowmesh.paths.path_width import REMIND_S
+from shadowmesh.paths.probe_datagram import FULL_SIZE_BYTES, PROBE_BYTES, ProbeDatagram
 from shadowmesh.paths.probed_session import LOST_AFTER_S, PING_TIMEOUT_S, PROBE_OFFSETS_S
 from shadowmesh.paths.probes import MAX_PINGS, PathProber, ProbeDrop
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.transmit import Transmit
 
 A, B = PeerID(b"a" * 20), PeerID(b"b" * 20)
+AT_B_OVER_IPV6 = Endpoint.of("2001:db8::2", 41641)
 AT_A, AT_B = Endpoint.of("198.18.0.1", 41641), Endpoint.of("198.18.0.2", 41641)
 ELSEWHERE = Endpoint.of("203.0.113.9", 41641)
 KEY = bytes(range(32))
@@ -42,6 +45,62 @@ def test_a_reply_is_as_long_as_the_probe() -> None:
     assert isinstance(reply, Transmit)
     assert len(reply.payload) == len(probe.payload) == PROBE_BYTES
     assert reply.destination == AT_A
+
+
+def test_on_ipv6_a_path_that_loses_full_size_probes_is_found_to_be_narrow_and_is_recalled() -> None:
+    prober = narrow_path()
+    assert prober.events == [PathNarrow(B)]
+    assert prober.narrow
+    for _ in range(round(REMIND_S)):
+        prober.answer_after(0.0)  # fragments pass, so this shows nothing
+        prober.run_until(prober.now + 1.0)
+    assert prober.events == [PathNarrow(B)] * 2
+    assert prober.narrow
+
+
+def test_a_reply_to_a_full_size_probe_is_of_the_usual_length() -> None:
+    prober = Probing(at_b=AT_B_OVER_IPV6)
+    (full_size,) = (probe for probe in prober.sent() if len(probe.payload) == FULL_SIZE_BYTES)
+    prober.b.receive_datagram(full_size.payload, AT_A, 0.0)
+    assert [len(reply.payload) for reply in prober.from_b()] == [PROBE_BYTES]
+
+
+def test_on_ipv4_whose_routers_fragment_no_full_size_probe_is_sent() -> None:
+    prober = Probing()
+    prober.answer_after(0.02)
+    prober.run_until(20.0)
+    assert all(len(probe.payload) == PROBE_BYTES for probe in prober.sent())
+
+
+def test_a_path_that_loses_one_datagram_in_ten_is_wide() -> None:
+    for seed in range(20):
+        prober, chance = Probing(at_b=AT_B_OVER_IPV6), SeededEntropy(seed)
+        for _ in range(300):
+            prober.lose_and_deliver(chance, 0.1)
+            prober.run_until(prober.now + 0.3)
+        assert not prober.narrow
+
+
+def test_a_session_that_is_renewed_on_a_narrow_path_knows_that_it_is() -> None:
+    prober = narrow_path()
+    prober.a.start(B, bytes(32), AT_B, prober.now)
+    assert not prober.narrow
+    prober.a.start(B, bytes(32), AT_B_OVER_IPV6, prober.now)
+    assert prober.narrow
+
+
+def test_where_the_peer_only_compares_paths_nothing_moves() -> None:
+    prober = Probing()
+    prober.answer_after(0.02)
+    prober.b.set_alternates(A, [ELSEWHERE], 1.0)
+    prober.b.handle_timeout(1.5)
+    to_elsewhere = [probe for probe in prober.from_b() if probe.destination == ELSEWHERE]
+    assert to_elsewhere
+    for probe in to_elsewhere:
+        prober.a.receive_datagram(probe.payload, ELSEWHERE, 1.0)
+    (reply,) = (output for output in prober.sent() if output.destination == ELSEWHERE)
+    assert ProbeDatagram.decode(reply.payload).is_reply
+    assert prober.events == []
 
 
 def test_after_an_answer_the_next_probe_is_a_keepalive_away() -> None:
@@ -290,6 +349,14 @@ def test_random_datagrams_never_raise(datagrams: list[bytes]) -> None:
     assert prober.a.drops.get(ProbeDrop.MALFORMED.value, 0) == len(datagrams)
 
 
+def narrow_path() -> Probing:
+    prober = Probing(at_b=AT_B_OVER_IPV6)
+    for _ in range(40):
+        prober.answer_after(0.0, lose=lambda probe: len(probe.payload) > PROBE_BYTES)
+        prober.run_until(prober.now + 0.1)
+    return prober
+
+
 @dataclass
 class Probing:
     """A has just started to probe B, and B has the session too but does not probe by itself yet."""
@@ -299,10 +366,16 @@ class Probing:
     b: PathProber = field(default_factory=lambda: PathProber(B, entropy=SeededEntropy("b")))
     events: list[ProbeEvent] = field(default_factory=list)
     in_flight: list[Transmit] = field(default_factory=list)
+    at_b: Endpoint = AT_B
 
     def __post_init__(self) -> None:
         self.b.start(A, KEY, AT_A, 0.0, delay_s=1e6)
-        self.a.start(B, KEY, AT_B, 0.0)
+        self.a.start(B, KEY, self.at_b, 0.0)
+
+    @property
+    def narrow(self) -> bool:
+        status = self.a.status(B)
+        return status is not None and status.narrow
 
     def collect(self) -> None:
         while (output := self.a.poll()) is not None:
@@ -337,14 +410,15 @@ class Probing:
 
     def deliver_from_b(self) -> None:
         for reply in self.from_b():
-            self.a.receive_datagram(reply.payload, AT_B, self.now)
+            self.a.receive_datagram(reply.payload, self.at_b, self.now)
         self.collect()
 
-    def answer_after(self, delay_s: float) -> None:
+    def answer_after(self, delay_s: float, lose: Callable[[Transmit], bool] = lambda _: False) -> None:
         probes = self.sent()
         self.now += delay_s
         for probe in probes:
-            self.deliver_to_b(probe)
+            if not lose(probe):
+                self.deliver_to_b(probe)
 
     def lose_and_deliver(self, chance: SeededEntropy, loss: float) -> None:
         for probe in self.sent():
@@ -354,5 +428,5 @@ class Probing:
             if not isinstance(output, Transmit):
                 self.events.append(output)
             elif chance.fraction() >= loss:
-                self.a.receive_datagram(output.payload, AT_B, self.now)
+                self.a.receive_datagram(output.payload, self.at_b, self.now)
         self.collect()

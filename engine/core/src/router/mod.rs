@@ -11,7 +11,7 @@ mod sending;
 mod unrouted;
 
 use std::collections::VecDeque;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -163,6 +163,13 @@ impl Router {
             peer.set_path(path);
         }
         Ok(())
+    }
+
+    /// Where the peer is, and an address of IPv6 that it may use here.
+    pub fn find_peer(&mut self, public_key: PublicKey) -> Result<(Path, Option<Ipv6Addr>), RouterError> {
+        let slot = self.peers.find(&public_key);
+        let peer = slot.and_then(|slot| self.peers.get_mut(slot)).ok_or(RouterError::UnknownPeer)?;
+        Ok((peer.path(), peer.ipv6_address()))
     }
 
     pub fn remove_peer(&mut self, public_key: PublicKey) {

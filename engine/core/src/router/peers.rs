@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -63,6 +63,13 @@ impl Peer {
 
     pub(super) fn path(&self) -> Path {
         self.path
+    }
+
+    pub(super) fn ipv6_address(&self) -> Option<Ipv6Addr> {
+        self.allowed_ips.iter().find_map(|prefix| match prefix.network() {
+            IpAddr::V6(address) => Some(address),
+            IpAddr::V4(_) => None,
+        })
     }
 
     pub(super) fn set_path(&mut self, path: Path) {
