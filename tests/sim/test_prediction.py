@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 from tests.sim.host import PORT
-from tests.sim.nat.behaviour import LINUX, SYMMETRIC_SEQUENTIAL, Nat
+from tests.sim.nat.behaviour import AD, APD, LINUX, SYMMETRIC_SEQUENTIAL, Nat
+from tests.sim.nat.ports import Sequential
 from tests.sim.site import Site
 from tests.sim.world import World
 
 from shadowmesh.wire import stun
 from shadowmesh.wire.endpoint import Endpoint
 
+SEQUENTIAL_BY_ADDRESS = Nat(AD, APD, Sequential())
 TAKEN = 40  # more than a peer guesses ahead
 
 
@@ -41,6 +43,26 @@ def test_a_mapping_that_an_earlier_attempt_left_behind_does_not_spoil_the_next_o
     alice.trust(bob)
     bob.trust(alice)
     world.run_until(lambda: alice.is_connected(bob) and bob.is_connected(alice), limit_s=5)
+    assert world.data_flows(alice, bob)
+
+
+@pytest.mark.parametrize(
+    "far", [SEQUENTIAL_BY_ADDRESS, SYMMETRIC_SEQUENTIAL], ids=["by address", "by address and port"]
+)
+def test_between_two_nats_that_count_old_mappings_do_not_spoil_the_next_attempt(far: Nat) -> None:
+    """Each side's main port would go on through a mapping that lies before all that the other guesses."""
+    world = World(stun_addresses=2)
+    alice, bob = world.host("alice", nat=SEQUENTIAL_BY_ADDRESS), world.host("bob", nat=far)
+    alice.start()
+    bob.start()
+    world.run_for(10)
+    for one, other in ((alice, bob), (bob, alice)):
+        outside = Endpoint(other.machine.link().reflexive[0].address, 1)
+        world.network.send(stun.encode_binding_request(bytes(12)), one.endpoint, outside, one.site)
+        take_ports(world, one.site)
+    alice.trust(bob)
+    bob.trust(alice)
+    world.run_until(lambda: alice.is_connected(bob) and bob.is_connected(alice), limit_s=8)
     assert world.data_flows(alice, bob)
 
 

@@ -28,9 +28,10 @@ LAB_KINDS = {
 }
 
 FOUND_A_BUG = (23, 47, 86, 116, 327, 348)
+UNIFORM_FOUND_A_BUG = (228, 287, 759, 1302, 1694)
 
 
-@pytest.mark.parametrize("seed", range(90))
+@pytest.mark.parametrize("seed", [*range(90), *UNIFORM_FOUND_A_BUG])
 def test_a_pair_of_any_two_networks_does_what_the_theory_says(seed: int) -> None:
     outcome = run(uniform(seed))
     assert not outcome.problem, f"python -m tests.sim.random_pairs --mix uniform --only {seed}"

@@ -44,7 +44,7 @@ def no_path(peer: Peer, own: OwnAddresses) -> str:
         return f"relay needed: both routers choose another port for each peer: {_OPEN_ROUTER}"
     if role.is_by_chance:
         whose = f"{peer.name}'s" if peer.nat.is_hard else "our"
-        return f"no path found: the ports that {whose} router chose were not guessed; it is tried again"
+        return f"relay needed for now: the ports that {whose} router chose were not guessed; it is tried again"
     tried = () if peer.attempt is None else peer.attempt.tried
     return f"relay needed: no UDP passes between the two networks, tried at {_listed(tried)}: {_OPEN_ROUTER}"
 

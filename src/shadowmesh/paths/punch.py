@@ -11,7 +11,7 @@ from shadowmesh.paths.candidates import Candidate, CandidateKind
 from shadowmesh.paths.nat_behaviour import Mapping, NatBehaviour
 from shadowmesh.paths.probe_datagram import ProbeKeys
 from shadowmesh.paths.probed_session import ReplayWindow
-from shadowmesh.paths.punch_plan import MAX_SPRAY_PROBES, Role, choose_role, predicted, random_ports
+from shadowmesh.paths.punch_plan import MAX_SPRAY_PROBES, Role, choose_role, holds_ports, predicted, random_ports
 from shadowmesh.paths.punch_report import MAX_REPORTED, ProbedEndpoint, PunchReport
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.entropy import Entropy
@@ -160,12 +160,19 @@ class Punch:
 
     def hold_due_at(self) -> float | None:
         """When ports are to be opened, or to send again: all of them to the one endpoint that the peer's NAT has."""
-        if self.found or not self.role.holds_ports or self.outside is None:
+        if self.found or self.outside is None or not holds_ports(self.role, self.own_nat):
             return None
         offset = HOLD_OFFSETS_S[self.holds_sent] if self.holds_sent < len(HOLD_OFFSETS_S) else None
         if offset is None or (self.asked_for_ports and not self.held_ports):
             return None
         return self.started_at + SPRAY_AFTER_S + offset
+
+    def hold_targets(self) -> list[Endpoint]:
+        """Where each held port sends: to where the peer is, or may be if its NAT counts as well."""
+        if self.role is not Role.PREDICT:
+            return [] if self.outside is None else [self.outside]
+        kind = CandidateKind.SERVER_REFLEXIVE
+        return [each.endpoint for each in self.targets.values() if each.kind is kind and each.is_ipv4]
 
     def skip_holds(self, now: float) -> None:
         """Once for all that were missed, when we are late."""

@@ -20,6 +20,7 @@ MAX_SOCKETS = 256
 BLOCK_SOCKETS = 64
 # Behind a NAT that counts the first fresh port would do: half of what is predicted leaves room for what others take.
 COUNTED_SOCKETS = 8
+PREDICTING_SOCKETS = 2  # each sends to all that is predicted
 BLOCK_SHARE = 10  # at most a tenth of a block: it is all that this subscriber has
 # A predicted port may have been taken by somebody else behind the same NAT, and our own probes to other candidates
 # take one each.
@@ -35,10 +36,6 @@ class Role(Enum):
     SPRAY = "we try ports of the peer's router at random, while the peer holds many open"
     HOLD_PORTS = "we hold many ports open, while the peer tries them at random"
     NONE = "both routers choose another port for each peer, at random"
-
-    @property
-    def holds_ports(self) -> bool:
-        return self in (Role.HOLD_PORTS, Role.AWAIT_PREDICTION)
 
     @property
     def is_by_chance(self) -> bool:
@@ -60,7 +57,19 @@ def choose_role(own: NatBehaviour, peer: NatBehaviour) -> Role:
             return Role.AWAIT_PREDICTION if own.is_predictable else Role.HOLD_PORTS
 
 
-def sockets_to_hold(own: NatBehaviour) -> int:
+def holds_ports(role: Role, own: NatBehaviour) -> bool:
+    """Whether further ports send as well: where many are to be tried, or the main port may have an old mapping.
+
+    A NAT that has another mapping for each port of the peer has no old one where the peer is foretold to be.
+    """
+    if role is Role.PREDICT:
+        return own.mapping is Mapping.ADDRESS_DEPENDENT
+    return role in (Role.HOLD_PORTS, Role.AWAIT_PREDICTION)
+
+
+def sockets_to_hold(role: Role, own: NatBehaviour) -> int:
+    if role is Role.PREDICT:
+        return PREDICTING_SOCKETS
     if own.is_predictable:
         return COUNTED_SOCKETS
     if own.block is None:

@@ -194,13 +194,14 @@ class Puncher:
             self._hold_ports(punch, now)
 
     def _hold_ports(self, punch: Punch, now: float) -> None:
-        if punch.asked_for_ports and punch.outside is not None:
+        if punch.asked_for_ports:
             for port in punch.held_ports:
-                self._probe(punch, punch.outside, port, now)
+                for endpoint in punch.hold_targets():
+                    self._probe(punch, endpoint, port, now)
         elif self._holder is None:
             self._holder = punch.peer
             punch.asked_for_ports = punch.waits_for_ports = True
-            self._out.append(PortsWanted(punch.peer, sockets_to_hold(punch.own_nat)))
+            self._out.append(PortsWanted(punch.peer, sockets_to_hold(punch.role, punch.own_nat)))
             return
         punch.skip_holds(now)  # while another punch holds ports: perhaps not any more at the next look
 

@@ -23,10 +23,15 @@ _DEPENDENCE = {
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """`doubt`: what the theory does not know of and makes it a matter of luck; empty for nearly all."""
+    """`doubt`: what the theory does not know of and makes it a matter of luck; empty for nearly all.
+
+    `may_be_guessed`: two hard sides for which no method is known. Each sends to some ports of the other, which may be
+    the right ones, the likelier the smaller the block that they are drawn from.
+    """
 
     method: Method
     doubt: str = ""
+    may_be_guessed: bool = False
 
     @property
     def is_direct(self) -> bool:
@@ -54,7 +59,9 @@ def _by_ipv4(a: Host, b: Host) -> Expectation:
     # A filter of addresses knows one of a pool, and the next packet comes from another.
     sides = [_seen_from_a_pool(side) if other else side for side, other in zip(sides, reversed(scattered), strict=True)]
     needed = method(*sides)
-    return Expectation(needed, _doubt(needed, sides, any(scattered), any(_claims(host.site) for host in (a, b))))
+    doubt = _doubt(needed, sides, any(scattered), any(_claims(host.site) for host in (a, b)))
+    may_be_guessed = needed is Method.NEVER and all(side.udp for side in sides)
+    return Expectation(needed, doubt, may_be_guessed)
 
 
 def _doubt(needed: Method, sides: list[Behaviour], scattered: bool, claims: bool) -> str:

@@ -78,12 +78,12 @@ def test_the_vectors_of_roles(vector: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("vector", VECTORS["nat_behaviours"], ids=lambda vector: vector["name"])
 def test_the_vectors_of_sockets(vector: dict[str, Any]) -> None:
-    assert sockets_to_hold(NatBehaviour.decode(bytes.fromhex(vector["nat"]))) == vector["sockets"]
+    assert sockets_to_hold(Role.HOLD_PORTS, NatBehaviour.decode(bytes.fromhex(vector["nat"]))) == vector["sockets"]
 
 
 @given(st.none() | RANGES)
 def test_sockets_are_a_small_share_of_a_block_and_never_too_many(block: PortRange | None) -> None:
-    count = sockets_to_hold(NatBehaviour(HARD.mapping, block=block))
+    count = sockets_to_hold(Role.HOLD_PORTS, NatBehaviour(HARD.mapping, block=block))
     if block is None:
         assert count == MAX_SOCKETS == 256
     else:

@@ -10,7 +10,7 @@ from shadowmesh.identity.names import PeerID
 from shadowmesh.paths.candidates import Candidate, CandidateKind
 from shadowmesh.paths.nat_behaviour import Filtering, Mapping, NatBehaviour, PortRange
 from shadowmesh.paths.probe_datagram import ProbeDatagram
-from shadowmesh.paths.punch_plan import choose_role, sockets_to_hold
+from shadowmesh.paths.punch_plan import Role, choose_role, sockets_to_hold
 from shadowmesh.paths.puncher import punch_keys
 from shadowmesh.wire.endpoint import Endpoint
 
@@ -77,7 +77,7 @@ def nat_behaviour(name: str, value: NatBehaviour) -> Case:
         "filtering": value.filtering,
         "step": value.step,
         "block": None if value.block is None else [value.block.first, value.block.last],
-        "sockets": sockets_to_hold(value),
+        "sockets": sockets_to_hold(Role.HOLD_PORTS, value),
     }
 
 
