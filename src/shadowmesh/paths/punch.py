@@ -24,6 +24,7 @@ SPRAY_BATCH = 4  # 200 probes a second: 14 kB, which the slowest uplink carries
 MAX_LATE_BATCHES = 8  # made up for at once by a machine that is busy; one that slept begins where it was
 HOLD_OFFSETS_S = (0.0, 1.5, 3.0)  # each held port sends again, for what was lost
 GIVE_UP_AFTER_S = 9.0  # all 1,024 probes are out, and two seconds of round trips beyond
+PLAIN_GIVE_UP_AFTER_S = PROBE_OFFSETS_S[-1] + 1.5  # nothing but the scheduled probes is sent
 MAX_TARGETS = 40  # of two calls that cross: 8 candidates and 16 predicted ports each, mostly the same
 MAX_LEARNT = 4  # addresses that only probes of the peer have shown: its NAT has one, or one for each of ours
 
@@ -90,7 +91,7 @@ class Punch:
 
     @property
     def give_up_at(self) -> float:
-        return self.started_at + GIVE_UP_AFTER_S
+        return self.started_at + (GIVE_UP_AFTER_S if self.role.is_by_chance else PLAIN_GIVE_UP_AFTER_S)
 
     def add(self, candidates: Sequence[Candidate], now: float) -> None:
         """Where we are to probe, without what would only spoil a prediction."""

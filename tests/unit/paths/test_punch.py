@@ -15,6 +15,7 @@ from shadowmesh.paths.punch import (
     HOLD_OFFSETS_S,
     MAX_LEARNT,
     MAX_TARGETS,
+    PLAIN_GIVE_UP_AFTER_S,
     PROBE_OFFSETS_S,
     SPRAY_AFTER_S,
     SPRAY_BATCH,
@@ -126,9 +127,9 @@ def test_a_role_that_is_known_late_gets_its_whole_time() -> None:
     punch = punching(UNKNOWN_NAT, HARD)
     punch.nats_are(HARD, HARD, 2.0)
     assert punch.role is Role.NONE
-    assert punch.give_up_at == 2.0 + GIVE_UP_AFTER_S
+    assert punch.give_up_at == 2.0 + PLAIN_GIVE_UP_AFTER_S
     punch.nats_are(HARD, HARD, 4.0)
-    assert punch.give_up_at == 2.0 + GIVE_UP_AFTER_S
+    assert punch.give_up_at == 2.0 + PLAIN_GIVE_UP_AFTER_S
 
 
 def test_roles_that_change_without_end_do_not_keep_an_attempt_alive() -> None:

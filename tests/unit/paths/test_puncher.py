@@ -15,7 +15,14 @@ from shadowmesh.paths.candidates import Candidate, CandidateKind
 from shadowmesh.paths.events import PathFound, PortLearnt, PortsReleased, PortsWanted, PunchEnded
 from shadowmesh.paths.nat_behaviour import UNKNOWN_NAT, Filtering, Mapping, NatBehaviour, PortRange
 from shadowmesh.paths.probe_datagram import PROBE_BYTES, ProbeDatagram, ProbeKeys
-from shadowmesh.paths.punch import GIVE_UP_AFTER_S, MAX_LEARNT, MAX_TARGETS, PROBE_OFFSETS_S, SPRAY_AFTER_S
+from shadowmesh.paths.punch import (
+    GIVE_UP_AFTER_S,
+    MAX_LEARNT,
+    MAX_TARGETS,
+    PLAIN_GIVE_UP_AFTER_S,
+    PROBE_OFFSETS_S,
+    SPRAY_AFTER_S,
+)
 from shadowmesh.paths.punch_plan import MAX_SOCKETS, MAX_SPRAY_PROBES, Role
 from shadowmesh.paths.puncher import (
     MAX_CANDIDATES,
@@ -62,7 +69,7 @@ def test_a_silent_candidate_is_probed_by_the_schedule_and_then_given_up() -> Non
         now = due_at
         puncher.handle_timeout(now)
     assert sent_at == list(PROBE_OFFSETS_S)
-    assert ended == [(GIVE_UP_AFTER_S, PunchEnded(PEER, False, Role.PLAIN, len(PROBE_OFFSETS_S)))]
+    assert ended == [(PLAIN_GIVE_UP_AFTER_S, PunchEnded(PEER, False, Role.PLAIN, len(PROBE_OFFSETS_S)))]
     assert not puncher.is_punching(PEER)
 
 
