@@ -19,6 +19,7 @@ from shadowmesh._engine import (
     PeerRoamed,
     UnroutedPacket,
 )
+from shadowmesh.identity.names import PeerID
 from shadowmesh.mesh.outputs import ClosePorts, InstallPeer, OpenPorts, PathIsNarrow, RemovePeer, SetPath
 from shadowmesh.node.backbone_link import Step
 from shadowmesh.node.errors import NodeFailed, PrivilegeMissing
@@ -63,8 +64,7 @@ class EngineShell:
                 case RemovePeer(wireguard_key):
                     self._engine.remove_peer(wireguard_key)
                 case OpenPorts(peer, count):
-                    ports = self._engine.open_ports(count)
-                    self._feed(lambda mesh, now: mesh.ports_opened(peer, ports, now))
+                    self._open_ports(peer, count)
                 case ClosePorts(ports):
                     self._engine.close_ports(ports)
         except (EngineError, ValueError, KeyError) as error:
@@ -87,6 +87,14 @@ class EngineShell:
         """Idempotent."""
         self._loop.remove_reader(self._engine.wake_fd)
         self._engine.stop()
+
+    def _open_ports(self, peer: PeerID | None, count: int) -> None:
+        """The mesh waits for the answer, whatever comes of it."""
+        ports: list[int] = []
+        try:
+            ports = self._engine.open_ports(count)
+        finally:
+            self._feed(lambda mesh, now: mesh.ports_opened(peer, ports, now))
 
     def _install(self, peer: InstallPeer) -> None:
         self._engine.add_peer(

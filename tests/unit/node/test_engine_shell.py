@@ -10,7 +10,7 @@ import pytest
 
 from shadowmesh._engine import Engine
 from shadowmesh.mesh.machine import Mesh
-from shadowmesh.mesh.outputs import InstallPeer, RemovePeer, SetPath
+from shadowmesh.mesh.outputs import InstallPeer, OpenPorts, RemovePeer, SetPath
 from shadowmesh.node.backbone_link import Step
 from shadowmesh.node.engine_shell import EngineShell, open_engine
 from shadowmesh.node.errors import NodeFailed
@@ -61,6 +61,14 @@ async def test_an_order_that_the_engine_refuses_is_logged_and_nothing_else(caplo
         a.shell.obey(InstallPeer(bytes(32), bytes(32), a.endpoint, ("nonsense",), initiate=False, cipher=AES))
         a.shell.send([bytes(2000)], a.endpoint, 0)
     assert [record.levelname for record in caplog.records] == ["ERROR"] * 3
+
+
+async def test_the_mesh_is_answered_when_no_port_can_be_opened(caplog: pytest.LogCaptureFixture) -> None:
+    with _Side() as a:
+        a.engine.stop()
+        a.shell.obey(OpenPorts(None, 2))
+        assert await a.next() == ("ports_opened", (None, []))
+    assert "refused OpenPorts" in caplog.text
 
 
 async def test_stopping_twice_is_no_error() -> None:
