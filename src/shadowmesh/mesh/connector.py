@@ -1,48 +1,39 @@
-"""How a trusted peer is reached: its record, its endpoints, a call, a handshake, and again later.
+"""When a trusted peer is to be reached: on command, by news of it, by what came from it, and again later.
 
 Spec: docs/spec/mesh.md, section 2.
 """
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Mapping
 from enum import Enum
 
 from shadowmesh.backbone_protocol.updates import Call, CallFailed, Refused, ServerMessage, Update
-from shadowmesh.identity.names import OVERLAY_NETWORK, PeerID
+from shadowmesh.identity.names import PeerID
+from shadowmesh.mesh.attempts import LOOK_UP_AFTER_S, Attempts, ConnectorOutput
 from shadowmesh.mesh.backoff import Backoff
-from shadowmesh.mesh.calls import Calls, OwnAddresses
+from shadowmesh.mesh.calls import OwnAddresses
 from shadowmesh.mesh.connector_events import (
     AttemptFailed,
     CandidatesLearnt,
     LinkView,
-    PunchOver,
-    PunchWanted,
     RecordNeeded,
 )
 from shadowmesh.mesh.known_peers import KnownPeers
 from shadowmesh.mesh.outputs import SendUpdate
-from shadowmesh.mesh.peers import RECENTLY_WANTED_S, RETRY_DELAYS_S, Attempt, Peer
-from shadowmesh.mesh.reasons import no_answer, no_path, no_record
+from shadowmesh.mesh.peers import RECENTLY_WANTED_S, RETRY_DELAYS_S, Peer
+from shadowmesh.mesh.reasons import no_answer, no_record
 from shadowmesh.mesh.state import PeerState, TrustedPeer
-from shadowmesh.paths.candidates import Candidate, KnownEndpoints, order_candidates
+from shadowmesh.paths.candidates import Candidate
 from shadowmesh.paths.events import PathFound, PunchEnded
 from shadowmesh.paths.nat_behaviour import NatBehaviour
-from shadowmesh.paths.punch_plan import Role
 from shadowmesh.records.hints import Hints
-from shadowmesh.session.events import FailureReason, HandshakeFailed, PeerAuthenticated, SessionEstablished
 from shadowmesh.session.handshaker import Handshaker
-from shadowmesh.session.keys import SUITE
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.entropy import Entropy, jitter
 from shadowmesh.wire.errors import DecodeError
-from shadowmesh.wire.transmit import Transmit
 
-LOOK_UP_AFTER_S = 2.0  # without a session: the record or the addresses that we hold may be old
-ATTEMPT_S = 35.0  # longer than a handshake goes on, so that its own verdict comes first
-PATIENCE_S = 2.0  # for a peer that is not registered yet
-QUIET_S = 10.0  # how long the last addresses are tried when the backbone says that the peer is not there
 PACKET_RETRY_S = 5.0  # packets for an unreachable peer begin an attempt no sooner after the last one
 STEADY_S = 30.0  # a session that lived shorter does not make the next pause short
 FRESH_SESSION_S = 2.0  # a call that crossed the handshake asks for nothing more
@@ -51,18 +42,6 @@ START_STAGGER_S = 0.05
 START_PEERS = 16  # tried at once when the node starts; the rest when the backbone says that they are online
 MAX_ATTEMPTS = 64  # at a time, beyond those that a person or a packet waits for
 _BUSY_DELAY_S = 1.0
-
-ConnectorOutput = (
-    Transmit
-    | SendUpdate
-    | RecordNeeded
-    | AttemptFailed
-    | PeerAuthenticated
-    | SessionEstablished
-    | PunchWanted
-    | PunchOver
-    | CandidatesLearnt
-)
 
 
 class ConnectorDrop(Enum):
@@ -78,18 +57,14 @@ class Connector:
     def __init__(self, known: KnownPeers, handshaker: Handshaker, *, entropy: Entropy, now: float) -> None:
         """Owns the handshaker."""
         self._known = known
-        self._handshaker = handshaker
         self._entropy = entropy
-        self._calls = Calls(entropy=entropy, now=now)
         self._peers: dict[PeerID, Peer] = {}
-        self._own = OwnAddresses()
-        self._link = LinkView()
-        self._out: deque[ConnectorOutput] = deque()
+        self._attempts = Attempts(self._peers, known, handshaker, entropy=entropy, now=now)
         self._drops: Counter[str] = Counter()
 
     @property
     def handshaker(self) -> Handshaker:
-        return self._handshaker
+        return self._attempts.handshaker
 
     @property
     def connecting(self) -> bool:
@@ -107,17 +82,17 @@ class Connector:
     def add(self, trusted: TrustedPeer) -> None:
         peer = Peer(trusted, Backoff(RETRY_DELAYS_S, self._entropy))
         self._peers[peer.peer_id] = peer
-        self._handshaker.allow(trusted.fingerprint, self._known.record(peer.peer_id))
+        self._attempts.handshaker.allow(trusted.fingerprint, self._known.record(peer.peer_id))
 
     def remove(self, trusted: TrustedPeer, now: float) -> None:
         """Untrusted: nothing is answered any more."""
         peer = self._peers.pop(trusted.fingerprint.peer_id)
-        self._handshaker.disallow(trusted.fingerprint, now)
-        self._calls.forget(peer.peer_id)
-        self._end_punch(peer)
-        self._drain_handshaker(now)
+        self._attempts.handshaker.disallow(trusted.fingerprint, now)
+        self._attempts.calls.forget(peer.peer_id)
+        self._attempts.end_punch(peer)
+        self._attempts.drain_handshaker(now)
         if peer.attempt is not None and peer.attempt.asked:
-            self._out.append(AttemptFailed(peer.peer_id, f"{peer.name} is no longer trusted", asked=True))
+            self._attempts.out.append(AttemptFailed(peer.peer_id, f"{peer.name} is no longer trusted", asked=True))
 
     def start(self, now: float) -> None:
         """Tries the peers that we can find without asking anybody."""
@@ -154,18 +129,18 @@ class Connector:
         record = self._known.record(peer_id)
         if record is not None:
             if forgotten:
-                self._handshaker.peer_forgot(peer_id)
-            self._handshaker.connect(record, [path], now)
-            self._drain_handshaker(now)
+                self._attempts.handshaker.peer_forgot(peer_id)
+            self._attempts.handshaker.connect(record, [path], now)
+            self._attempts.drain_handshaker(now)
 
     def call(self, peer_id: PeerID, now: float) -> None:
         """A peer with a session. Raises KeyError when it is not trusted."""
-        self._call(self._peers[peer_id], now)
+        self._attempts.call(self._peers[peer_id], now)
 
     def path_settled(self, peer_id: PeerID) -> None:
         """The session has found its path."""
         if (peer := self._peers.get(peer_id)) is not None:
-            self._end_punch(peer)
+            self._attempts.end_punch(peer)
 
     def try_wanted(self, now: float) -> None:
         """The network has changed: who was wanted lately, and could not be reached, may be reachable now."""
@@ -176,16 +151,7 @@ class Connector:
 
     def endpoints(self, peer_id: PeerID) -> tuple[Endpoint, ...]:
         """Where the peer may be, the likeliest first. Raises KeyError when it is not trusted."""
-        peer = self._peers[peer_id]
-        record = self._known.record(peer_id)
-        known = KnownEndpoints(
-            last=self._known.last_endpoint(peer_id),
-            near=peer.near_endpoints,
-            call=peer.call_endpoints,
-            hints=peer.hint_endpoints,
-            record=() if record is None else record.record.endpoints,
-        )
-        return order_candidates(known, self._own.endpoints, OVERLAY_NETWORK)
+        return self._attempts.endpoints(self._peers[peer_id])
 
     # From below and from the backbone.
 
@@ -193,8 +159,8 @@ class Connector:
         """Datagrams pass both ways there: a handshake needs nothing more."""
         peer, record = self._peers.get(found.peer), self._known.record(found.peer)
         if peer is not None and record is not None and not record.record.revoked:
-            self._handshaker.path_found(record, found.path, now - found.rtt_s, now)
-            self._drain_handshaker(now)
+            self._attempts.handshaker.path_found(record, found.path, now - found.rtt_s, now)
+            self._attempts.drain_handshaker(now)
 
     def met_nearby(self, peer_id: PeerID, endpoint: Endpoint, now: float) -> None:
         """It has announced itself in our LAN, and its record is held."""
@@ -202,54 +168,54 @@ class Connector:
         if peer is None or record is None or peer.state is PeerState.CONNECTED:
             return
         peer.seen_near(endpoint)
-        self._handshaker.allow(peer.trusted.fingerprint, record)
+        self._attempts.handshaker.allow(peer.trusted.fingerprint, record)
         if peer.attempt is None:
             peer.wanted_until = max(peer.wanted_until, now + RECENTLY_WANTED_S)
-            self._begin(peer, now, asked=False, call=True)
+            self._attempts.begin(peer, now, asked=False, call=True)
         elif peer.state is PeerState.LOOKING_UP:
-            self._connect(peer, now, call=True)
+            self._attempts.connect(peer, now, call=True)
         else:
-            self._handshake(peer, now)
+            self._attempts.handshake(peer, now)
 
     def punch_ended(self, ended: PunchEnded, now: float) -> None:
         peer = self._peers.get(ended.peer)
         if peer is not None:
             peer.punching, peer.punch = False, ended
             if ended.found:
-                self._judge(peer, now)
+                self._attempts.judge(peer, now)
             else:
-                self._path_not_found(peer, ended.role, now)
+                self._attempts.path_not_found(peer, ended.role, now)
 
     def receive_datagram(self, data: bytes, source: Endpoint, now: float) -> None:
-        self._handshaker.receive_datagram(data, source, now)
-        self._drain_handshaker(now)
+        self._attempts.handshaker.receive_datagram(data, source, now)
+        self._attempts.drain_handshaker(now)
 
     def link_changed(self, link: LinkView, now: float) -> None:
-        opened = link.updates_open and not self._link.updates_open
-        logged_in = link.online and not self._link.online
-        self._link = link
+        opened = link.updates_open and not self._attempts.link.updates_open
+        logged_in = link.online and not self._attempts.link.online
+        self._attempts.link = link
         for peer in list(self._peers.values()):
             if not link.updates_open:
                 peer.online = None
             if peer.state is PeerState.LOOKING_UP:
                 if logged_in:
-                    self._ask(peer)
+                    self._attempts.ask(peer)
                 elif not link.online and not link.pending:
-                    self._fail(peer, now, no_record(peer, self._link))
+                    self._attempts.fail(peer, now, no_record(peer, self._attempts.link))
             elif peer.state is PeerState.CONNECTING:
                 if opened:
-                    self._call(peer, now)
+                    self._attempts.call(peer, now)
                 if logged_in and peer.attempt is not None and not peer.attempt.looked_up:
                     peer.attempt.look_up_at = now + LOOK_UP_AFTER_S
-                self._judge(peer, now)
+                self._attempts.judge(peer, now)
 
     def own_addresses_changed(self, own: OwnAddresses, now: float) -> None:
         """Peers that wait for ours are called again."""
-        self._own = own
+        self._attempts.own = own
         for peer in self._peers.values():
             if peer.state is PeerState.CONNECTING and peer.attempt is not None:
-                peer.attempt.call_at = self._calls.next_at(peer.peer_id)
-                self._advance_attempt(peer, peer.attempt, now)
+                peer.attempt.call_at = self._attempts.calls.next_at(peer.peer_id)
+                self._attempts.advance(peer, peer.attempt, now)
 
     def looked_up(self, peer_id: PeerID, *, hints: Hints | None, failure: str, now: float) -> None:
         """The answer to RecordNeeded. `hints` is None when nothing was found, `failure` says why."""
@@ -258,18 +224,20 @@ class Connector:
             return
         record = self._known.record(peer_id)
         if record is not None:
-            self._handshaker.allow(peer.trusted.fingerprint, record)
+            self._attempts.handshaker.allow(peer.trusted.fingerprint, record)
         if hints is not None:
             peer.online, peer.hint_endpoints = hints.online, hints.endpoints
         if peer.state is PeerState.LOOKING_UP:
             if record is not None:
-                self._connect(peer, now, call=True)
+                self._attempts.connect(peer, now, call=True)
             else:
-                self._not_found(peer, now, f"{peer.name} is not found: {failure or 'the backbone gave no record'}")
+                self._attempts.not_found(
+                    peer, now, f"{peer.name} is not found: {failure or 'the backbone gave no record'}"
+                )
         elif peer.state is PeerState.CONNECTING and peer.attempt is not None:
             peer.attempt.looked_up = True
-            self._handshake(peer, now)
-            self._judge(peer, now)
+            self._attempts.handshake(peer, now)
+            self._attempts.judge(peer, now)
 
     def update_received(self, message: ServerMessage, now: float) -> None:
         match message:
@@ -279,12 +247,12 @@ class Connector:
                 self._call_received(message, now)
             case CallFailed():
                 peer = self._peers.get(PeerID(message.peer))
-                if peer is not None and self._calls.is_ours(peer.peer_id, message.token):
-                    self._call_answered(peer)
+                if peer is not None and self._attempts.calls.is_ours(peer.peer_id, message.token):
+                    self._attempts.call_answered(peer)
                     peer.online = False
                     if peer.attempt is not None:
                         peer.attempt.call_failed = True
-                        self._judge(peer, now)
+                        self._attempts.judge(peer, now)
             case Refused():
                 self._drops[ConnectorDrop.REFUSED.value] += 1
 
@@ -292,7 +260,7 @@ class Connector:
         """The session is installed. True when there was none before."""
         peer = self._peers[peer_id]
         peer.connected_at = now
-        self._end_punch(peer)
+        self._attempts.end_punch(peer)
         if peer.state is PeerState.CONNECTED:
             return False
         peer.move(PeerState.CONNECTED)
@@ -315,11 +283,11 @@ class Connector:
         if peer.state is PeerState.IDLE:
             peer.move(PeerState.UNREACHABLE, reason)
         elif peer.state is not PeerState.CONNECTED:
-            self._fail(peer, now, reason)
+            self._attempts.fail(peer, now, reason)
 
     def handle_timeout(self, now: float) -> None:
-        self._handshaker.handle_timeout(now)
-        self._drain_handshaker(now)
+        self._attempts.handshaker.handle_timeout(now)
+        self._attempts.drain_handshaker(now)
         for peer in list(self._peers.values()):
             due_at = peer.next_timeout()
             if due_at is None or now < due_at:
@@ -327,28 +295,28 @@ class Connector:
             if peer.attempt is None:
                 self._begin_by_itself(peer, now)
             elif now >= peer.attempt.give_up_at:
-                self._fail(peer, now, peer.attempt.not_found or no_answer(peer, self._link))
+                self._attempts.fail(peer, now, peer.attempt.not_found or no_answer(peer, self._attempts.link))
             else:
-                self._advance_attempt(peer, peer.attempt, now)
+                self._attempts.advance(peer, peer.attempt, now)
 
     def next_timeout(self) -> float | None:
         deadlines = [peer.next_timeout() for peer in self._peers.values()]
-        deadlines.append(self._handshaker.next_timeout())
+        deadlines.append(self._attempts.handshaker.next_timeout())
         return min((at for at in deadlines if at is not None), default=None)
 
     def poll(self) -> ConnectorOutput | None:
-        return self._out.popleft() if self._out else None
+        return self._attempts.out.popleft() if self._attempts.out else None
 
     @property
     def drops(self) -> Mapping[str, int]:
-        return self._drops + Counter(self._calls.drops)
+        return self._drops + Counter(self._attempts.calls.drops)
 
     def _want(self, peer: Peer, now: float) -> None:
         peer.wanted_until = now + RECENTLY_WANTED_S
         if peer.attempt is not None:
             peer.attempt.asked = True
         elif peer.state is not PeerState.CONNECTED:
-            self._begin(peer, now, asked=True, call=True)
+            self._attempts.begin(peer, now, asked=True, call=True)
 
     def _begin_by_itself(self, peer: Peer, now: float) -> None:
         peer.attempt_at = None
@@ -358,116 +326,7 @@ class Connector:
         elif sum(other.attempt is not None for other in self._peers.values()) >= MAX_ATTEMPTS:
             peer.schedule(now + jitter(self._entropy, _BUSY_DELAY_S, 2 * _BUSY_DELAY_S))
         else:
-            self._begin(peer, now, asked=False, call=True)
-
-    def _begin(self, peer: Peer, now: float, *, asked: bool, call: bool) -> None:
-        attempt = Attempt(now, asked, give_up_at=now + ATTEMPT_S)
-        record = self._known.look_up(peer.peer_id)
-        if record is not None:
-            peer.attempt = attempt
-            self._connect(peer, now, call=call)
-            return
-        peer.move(PeerState.LOOKING_UP)
-        peer.attempt = attempt
-        if self._link.online:
-            self._ask(peer)
-        elif not self._link.pending:
-            self._fail(peer, now, no_record(peer, self._link))
-
-    def _connect(self, peer: Peer, now: float, *, call: bool) -> None:
-        attempt, record = peer.attempt, self._known.record(peer.peer_id)
-        if attempt is None or record is None:
-            return
-        peer.move(PeerState.CONNECTING)
-        if record.record.revoked:
-            self._fail(peer, now, f"{peer.name} has revoked its identity")
-            return
-        if record.record.min_suite > SUITE:
-            self._fail(peer, now, f"{peer.name} demands a newer handshake than this version has")
-            return
-        if self._link.online and not attempt.looked_up:
-            attempt.look_up_at = now + LOOK_UP_AFTER_S
-        if call:
-            self._call(peer, now)
-        self._handshake(peer, now)
-        self._judge(peer, now)
-
-    def _advance_attempt(self, peer: Peer, attempt: Attempt, now: float) -> None:
-        if any(at is not None and now >= at for at in (attempt.call_at, attempt.repeat_call_at)):
-            attempt.call_at = attempt.repeat_call_at = None
-            self._call(peer, now)
-        if attempt.look_up_at is not None and now >= attempt.look_up_at:
-            attempt.look_up_at = None
-            self._ask(peer)
-
-    def _not_found(self, peer: Peer, now: float, reason: str) -> None:
-        """A peer that starts together with us registers in a moment: while a person waits we wait for the news."""
-        attempt = peer.attempt
-        if (
-            attempt is None
-            or not attempt.asked
-            or not self._link.updates_open
-            or now >= attempt.started_at + PATIENCE_S
-        ):
-            self._fail(peer, now, reason)
-        else:
-            attempt.looked_up = True
-            attempt.give_up_at = attempt.started_at + PATIENCE_S
-            attempt.not_found = reason
-
-    def _handshake(self, peer: Peer, now: float) -> None:
-        """Tries all endpoints that are known; again with more of them while an attempt goes on."""
-        record = self._known.record(peer.peer_id)
-        if record is None or record.record.revoked:
-            return
-        candidates = self.endpoints(peer.peer_id)
-        if not candidates:
-            return
-        if peer.attempt is not None and candidates != peer.attempt.tried:
-            peer.attempt.tried = candidates
-            peer.attempt.give_up_at = peer.attempt.started_at + ATTEMPT_S
-        self._handshaker.connect(record, candidates, now)
-        self._drain_handshaker(now)
-
-    def _call(self, peer: Peer, now: float) -> None:
-        if not self._link.updates_open:
-            return
-        call = self._calls.place(peer.peer_id, self._own, now)
-        if call is not None:
-            self._out.append(SendUpdate(call))
-            if peer.attempt is not None:
-                peer.attempt.called = True
-                peer.attempt.call_failed = False
-                peer.attempt.repeat_call_at = self._calls.repeat_at(peer.peer_id)
-
-    def _call_answered(self, peer: Peer) -> None:
-        self._calls.answered(peer.peer_id)
-        if peer.attempt is not None:
-            peer.attempt.repeat_call_at = None
-
-    def _judge(self, peer: Peer, now: float) -> None:
-        """Ends an attempt early when nothing is left to hope for."""
-        attempt = peer.attempt
-        if attempt is None or peer.state is not PeerState.CONNECTING:
-            return
-        may_be_called = self._link.updates_open and attempt.called and not attempt.call_failed
-        may_be_found = (self._link.online or self._link.pending) and not attempt.looked_up
-        if peer.punching:
-            return  # it ends, and then this is asked again
-        if not attempt.tried:
-            if may_be_found:
-                attempt.look_up_at = None
-                self._ask(peer)
-            elif not may_be_called:
-                self._fail(peer, now, no_answer(peer, self._link))
-            else:
-                attempt.give_up_at = min(attempt.give_up_at, now + QUIET_S)
-        elif not may_be_called and not may_be_found:
-            attempt.give_up_at = min(attempt.give_up_at, now + QUIET_S)
-
-    def _ask(self, peer: Peer) -> None:
-        if self._link.online and peer.attempt is not None:
-            self._out.append(RecordNeeded(peer.peer_id))
+            self._attempts.begin(peer, now, asked=False, call=True)
 
     def _hints_received(self, update: Update, now: float) -> None:
         peer = self._peers.get(PeerID(update.peer))
@@ -483,7 +342,7 @@ class Connector:
         if peer.state is PeerState.CONNECTED:
             # A newer record may name another key, or be a revocation.
             if not self._known.has(peer.peer_id, update.record_id):
-                self._out.append(RecordNeeded(peer.peer_id))
+                self._attempts.out.append(RecordNeeded(peer.peer_id))
             return
         if not hints.online:
             return
@@ -491,10 +350,10 @@ class Connector:
             peer.wanted_until = max(peer.wanted_until, now + RECENTLY_WANTED_S)
             peer.schedule(now + jitter(self._entropy, 0.0, ONLINE_JITTER_S))
         elif peer.state is PeerState.CONNECTING:
-            self._handshake(peer, now)
-            self._call(peer, now)
+            self._attempts.handshake(peer, now)
+            self._attempts.call(peer, now)
         elif peer.attempt.looked_up:
-            self._ask(peer)
+            self._attempts.ask(peer)
 
     def _call_received(self, call: Call, now: float) -> None:
         peer = self._peers.get(PeerID(call.peer))
@@ -508,79 +367,26 @@ class Connector:
             self._drops[ConnectorDrop.MALFORMED.value] += 1
             return
         if call.answer:
-            if not self._calls.is_ours(peer.peer_id, call.token):
+            if not self._attempts.calls.is_ours(peer.peer_id, call.token):
                 return
-            self._call_answered(peer)
+            self._attempts.call_answered(peer)
         else:
-            answer = self._calls.answer(call, self._own, now)
+            answer = self._attempts.calls.answer(call, self._attempts.own, now)
             if answer is None:
                 return
-            self._out.append(SendUpdate(answer))
+            self._attempts.out.append(SendUpdate(answer))
         peer.online = True
         peer.call_candidates, peer.nat = candidates, nat
         if peer.state is PeerState.CONNECTED:
             # Its path or its addresses are others; or it has lost the session, and begins a handshake on what is found.
             if now >= peer.connected_at + FRESH_SESSION_S:
-                self._punch(peer, call.token)
-            self._out.append(CandidatesLearnt(peer.peer_id))
+                self._attempts.punch(peer, call.token)
+            self._attempts.out.append(CandidatesLearnt(peer.peer_id))
         elif peer.attempt is None:
             peer.wanted_until = max(peer.wanted_until, now + RECENTLY_WANTED_S)
-            self._punch(peer, call.token)
-            self._begin(peer, now, asked=False, call=False)
+            self._attempts.punch(peer, call.token)
+            self._attempts.begin(peer, now, asked=False, call=False)
         elif peer.state is PeerState.CONNECTING:
-            self._punch(peer, call.token)
-            self._handshake(peer, now)
-            self._judge(peer, now)
-
-    def _punch(self, peer: Peer, token: bytes) -> None:
-        """Comes before the handshake's first messages, which would take the ports that the peer predicts."""
-        usable = self._own.usable(peer.call_candidates)
-        peer.punching = True
-        self._out.append(PunchWanted(peer.peer_id, token, usable, self._own.nat, peer.nat))
-
-    def _path_not_found(self, peer: Peer, role: Role, now: float) -> None:
-        """Both sides have tried all that they know of each other, but chance may be kinder the next time."""
-        attempt = peer.attempt
-        if attempt is None or peer.state is not PeerState.CONNECTING:
-            return
-        if role.is_by_chance and not attempt.punched_again and self._link.updates_open:
-            attempt.punched_again = True
-            self._call(peer, now)
-        else:
-            self._fail(peer, now, no_path(peer, self._own))
-
-    def _end_punch(self, peer: Peer) -> None:
-        if peer.punching:
-            peer.punching = False
-            self._out.append(PunchOver(peer.peer_id))
-
-    def _fail(self, peer: Peer, now: float, reason: str) -> None:
-        asked = peer.attempt is not None and peer.attempt.asked
-        peer.move(PeerState.UNREACHABLE, reason)
-        peer.failed_at = now
-        peer.near_endpoints = ()  # its next announcement brings them again, if they are its own
-        self._known.failed(peer.peer_id)
-        peer.schedule(now + peer.backoff.next_delay_s())
-        self._handshaker.cancel(peer.peer_id, now)
-        self._drain_handshaker(now)
-        self._end_punch(peer)
-        self._out.append(AttemptFailed(peer.peer_id, reason, asked))
-
-    def _drain_handshaker(self, now: float) -> None:
-        while (output := self._handshaker.poll()) is not None:
-            match output:
-                case HandshakeFailed(peer=peer_id, reason=reason):
-                    peer = self._peers.get(peer_id)
-                    if peer is not None and peer.state is PeerState.CONNECTING:
-                        self._handshake_failed(peer, reason, now)
-                case _:
-                    self._out.append(output)
-
-    def _handshake_failed(self, peer: Peer, reason: FailureReason, now: float) -> None:
-        match reason:
-            case FailureReason.CANCELLED:
-                pass
-            case FailureReason.TIMEOUT:
-                self._fail(peer, now, no_answer(peer, self._link))
-            case FailureReason.WRONG_KEY:
-                self._fail(peer, now, f"{peer.name}: {reason.value}")
+            self._attempts.punch(peer, call.token)
+            self._attempts.handshake(peer, now)
+            self._attempts.judge(peer, now)

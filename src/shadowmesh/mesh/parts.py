@@ -18,9 +18,10 @@ from shadowmesh.backbone_protocol.updates import (
 )
 from shadowmesh.identity.keys import Identity
 from shadowmesh.identity.names import PeerID
+from shadowmesh.mesh.attempts import ConnectorOutput
 from shadowmesh.mesh.backbone_link import BackboneLink, LinkOutput
 from shadowmesh.mesh.calls import with_addresses
-from shadowmesh.mesh.connector import Connector, ConnectorOutput
+from shadowmesh.mesh.connector import Connector
 from shadowmesh.mesh.connector_events import (
     AttemptFailed,
     CandidatesLearnt,
