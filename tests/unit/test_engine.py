@@ -430,36 +430,3 @@ def until_received(engine: Engine, count: int) -> None:
             return
         poller.poll(10)
     raise AssertionError("the datagrams did not come")
-
-
-def test_a_kernel_that_can_not_segment_gets_single_datagrams_and_is_asked_once(tmp_path: Path) -> None:
-    shim, refusals = tmp_path / "no_segmentation.so", tmp_path / "refusals"
-    source = Path(__file__).parent / "preload" / "no_segmentation.c"
-    subprocess.run(["cc", "-shared", "-fPIC", "-o", str(shim), str(source), "-ldl"], check=True)
-    environment = {**os.environ, "LD_PRELOAD": str(shim), "REFUSALS": str(refusals)}
-    printed = subprocess.run(
-        [sys.executable, "-c", SEND_TOGETHER], env=environment, capture_output=True, text=True, check=True, timeout=30
-    ).stdout
-    received, dropped = json.loads(printed)
-    assert received == [[number] * 10 for number in range(3)]
-    assert dropped == 0
-    assert refusals.read_text() == "."
-
-
-SEND_TOGETHER = """
-import json, os, time
-from shadowmesh._engine import Engine
-
-near, far = (Engine(private_key=os.urandom(32), port=0) for _ in range(2))
-received, deadline = [], time.monotonic() + 10
-for number in range(3):
-    near.send([b"\x40" + bytes([number]) * 1000] * 10, ("127.0.0.1", far.port))
-    events = []
-    while len(events) < 10 and time.monotonic() < deadline:
-        events += far.drain()
-        time.sleep(0.001)
-    received.append([event.payload[1] for event in events])
-print(json.dumps([received, near.counters().drops["udp_send"]]))
-near.stop()
-far.stop()
-"""

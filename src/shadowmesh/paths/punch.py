@@ -11,7 +11,15 @@ from shadowmesh.paths.candidates import Candidate, CandidateKind
 from shadowmesh.paths.nat_behaviour import Mapping, NatBehaviour
 from shadowmesh.paths.probe_datagram import ProbeKeys
 from shadowmesh.paths.probed_session import ReplayWindow
-from shadowmesh.paths.punch_plan import MAX_SPRAY_PROBES, Role, choose_role, holds_ports, predicted, random_ports
+from shadowmesh.paths.punch_plan import (
+    MAX_SPRAY_PROBES,
+    Role,
+    choose_role,
+    holds_ports,
+    predicted,
+    random_ports,
+    sockets_to_hold,
+)
 from shadowmesh.paths.punch_report import MAX_REPORTED, ProbedEndpoint, PunchReport
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.entropy import Entropy
@@ -71,7 +79,7 @@ class Punch:
     handed_over: set[int] = field(default_factory=set)  # of them, to the mesh: the peer has come through them
     released_ports: set[int] = field(default_factory=set)
     holds_sent: int = 0
-    asked_for_ports: bool = False
+    ports_asked: int = 0
     waits_for_ports: bool = False
     probes_sent: int = 0
     sprayed: int = 0  # of them, to ports that were drawn
@@ -163,10 +171,15 @@ class Punch:
         """When ports are to be opened, or to send again: all of them to the one endpoint that the peer's NAT has."""
         if self.found or self.outside is None or not holds_ports(self.role, self.own_nat):
             return None
-        offset = HOLD_OFFSETS_S[self.holds_sent] if self.holds_sent < len(HOLD_OFFSETS_S) else None
-        if offset is None or (self.asked_for_ports and not self.held_ports):
+        has_work = self.ports_to_ask > 0 or self.held_ports
+        if self.waits_for_ports or not has_work or self.holds_sent == len(HOLD_OFFSETS_S):
             return None
-        return self.started_at + SPRAY_AFTER_S + offset
+        return self.started_at + SPRAY_AFTER_S + HOLD_OFFSETS_S[self.holds_sent]
+
+    @property
+    def ports_to_ask(self) -> int:
+        """What the system did not give is not asked for again; a later call may show that our NAT takes more ports."""
+        return max(0, sockets_to_hold(self.role, self.own_nat) - self.ports_asked)
 
     def hold_targets(self) -> list[Endpoint]:
         """Where each held port sends: to where the peer is, or may be if its NAT counts as well."""

@@ -17,7 +17,6 @@ from shadowmesh.paths.events import PathFound, PortLearnt, PortsReleased, PortsW
 from shadowmesh.paths.nat_behaviour import NatBehaviour
 from shadowmesh.paths.probe_datagram import TXID_BYTES, BadMac, ProbeDatagram, ProbeKeys
 from shadowmesh.paths.punch import Punch
-from shadowmesh.paths.punch_plan import sockets_to_hold
 from shadowmesh.paths.punch_report import PunchReport
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.entropy import Entropy
@@ -103,8 +102,8 @@ class Puncher:
                 self._out.append(PortsReleased(tuple(ports)))
             return
         punch.waits_for_ports = False
-        punch.held_ports = tuple(ports)
-        if not ports:
+        punch.held_ports += tuple(ports)
+        if not punch.held_ports:
             self._release(punch)
         self.handle_timeout(now)
 
@@ -194,15 +193,15 @@ class Puncher:
             self._hold_ports(punch, now)
 
     def _hold_ports(self, punch: Punch, now: float) -> None:
-        if punch.asked_for_ports:
-            for port in punch.held_ports:
-                for endpoint in punch.hold_targets():
-                    self._probe(punch, endpoint, port, now)
-        elif self._holder is None:
+        if punch.ports_to_ask and self._holder in (None, punch.peer):
             self._holder = punch.peer
-            punch.asked_for_ports = punch.waits_for_ports = True
-            self._out.append(PortsWanted(punch.peer, sockets_to_hold(punch.role, punch.own_nat)))
+            punch.waits_for_ports = True
+            self._out.append(PortsWanted(punch.peer, punch.ports_to_ask))
+            punch.ports_asked += punch.ports_to_ask
             return
+        for port in punch.held_ports:
+            for endpoint in punch.hold_targets():
+                self._probe(punch, endpoint, port, now)
         punch.skip_holds(now)  # while another punch holds ports: perhaps not any more at the next look
 
     def _probe(self, punch: Punch, destination: Endpoint, via: int, now: float) -> None:

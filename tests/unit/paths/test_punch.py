@@ -142,8 +142,9 @@ def test_roles_that_change_without_end_do_not_keep_an_attempt_alive() -> None:
 def test_holding_waits_until_the_ports_are_there() -> None:
     punch = punching(HARD, EASY)
     assert punch.hold_due_at() == SPRAY_AFTER_S
-    punch.asked_for_ports = True
+    punch.ports_asked, punch.waits_for_ports = punch.ports_to_ask, True
     assert punch.hold_due_at() is None
+    punch.waits_for_ports = False
     punch.held_ports = (7,)
     sent_at = []
     while (due_at := punch.hold_due_at()) is not None:

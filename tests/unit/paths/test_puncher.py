@@ -485,6 +485,17 @@ def test_ports_that_nobody_asked_for_a_second_time_are_released() -> None:
     assert drained(puncher) == [PortsReleased((3, 4))]
 
 
+def test_a_nat_that_is_found_not_to_count_after_all_gets_the_rest_of_the_ports() -> None:
+    puncher = calling(own_nat=COUNTING)
+    puncher.handle_timeout(SPRAY_AFTER_S)
+    (wanted,) = (output for output in drained(puncher) if isinstance(output, PortsWanted))
+    puncher.ports_opened(PEER, range(50_000, 50_000 + wanted.count), SPRAY_AFTER_S)
+    call(puncher, own_nat=HARD, now=2.0)
+    puncher.handle_timeout(2.0 + SPRAY_AFTER_S)
+    (more,) = (output for output in drained(puncher) if isinstance(output, PortsWanted))
+    assert wanted.count + more.count == MAX_SOCKETS
+
+
 def test_one_attempt_at_a_time_holds_ports() -> None:
     puncher = wanting()
     call(puncher, peer=OTHER, token=TOKEN_2, own_nat=HARD, peer_nat=EASY)
