@@ -8,12 +8,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import product
 
 from shadowmesh._engine import Engine, Event, PeerHandshake
 from shadowmesh.lab.host import Host
 from shadowmesh.lab.network import Network
 
 SO_RCVBUFFORCE = 33
+UDP_SEGMENT = 103
 DEADLINE_S = 10.0  # for what takes milliseconds on an idle machine
 KEYED_S = 12.0  # a lost handshake is repeated after 5 s, and once more
 
@@ -142,6 +144,35 @@ def udp_pair(sender: Host, receiver: Host, address: str) -> tuple[socket.socket,
     sink.bind((address, 0))
     source.connect(sink.getsockname()[:2])
     return source, sink
+
+
+def datagrams_arrive(sender: Host, receiver: Host, address: str) -> bool:
+    """Whether datagrams of all sizes, in an order in which some can be joined, come as they were sent."""
+    sizes = [size for size in (0, 1, 13, 600, 1100, 1232) for _ in range(3)]
+    mixed = [size for pair in product(sizes, (1200, 64)) for size in pair]
+    sent = [os.urandom(size) for size in mixed * 10]
+    source, sink = udp_pair(sender, receiver, address)
+    with source, sink:
+        received = []
+        for number in range(0, len(sent), 40):
+            for datagram in sent[number : number + 40]:
+                source.send(datagram)
+            received += [sink.recv(65536) for _ in sent[number : number + 40]]
+    return received == sent
+
+
+def segmented_datagrams_arrive(sender: Host, receiver: Host, address: str) -> bool:
+    """Whether what one send leaves to the kernel to cut comes in pieces."""
+    source, sink = udp_pair(sender, receiver, address)
+    with source, sink:
+        source.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, 1000)
+        for _ in range(20):
+            data = os.urandom(30_500)
+            source.send(data)
+            received = [sink.recv(65536) for _ in range(31)]
+            if [len(piece) for piece in received] != [1000] * 30 + [500] or b"".join(received) != data:
+                return False
+    return True
 
 
 def until(condition: Callable[[], bool], timeout_s: float = DEADLINE_S, interval_s: float = 0.02) -> None:

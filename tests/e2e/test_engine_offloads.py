@@ -5,24 +5,21 @@ import os
 import socket
 from collections.abc import Sequence
 from contextlib import ExitStack
-from itertools import product
 from pathlib import Path
 
 import pytest
 
 from shadowmesh._engine import Engine
-from shadowmesh.lab.host import Host
 from shadowmesh.lab.network import Network
 
 from .capture import Capture, capture
-from .engine_lab import FAR, NEAR, engine_on, introduce, transfers, tunnel, udp_pair
+from .engine_lab import FAR, NEAR, datagrams_arrive, engine_on, introduce, segmented_datagrams_arrive, transfers, tunnel
 from .seccomp import Refusal, under
 
 pytestmark = pytest.mark.privileged
 
 NAMES = ("tun_checksum", "tun_tso", "tun_uso", "udp_gso", "udp_gro")
 TRANSFER_BYTES = 20_000_000
-UDP_SEGMENT = 103
 UDP_GRO = 104
 SO_NO_CHECK = 11
 TUNSETOFFLOAD = 0x400454D0
@@ -127,32 +124,3 @@ def own_socket(engine: Engine) -> socket.socket:
             return duplicate
         duplicate.close()
     raise AssertionError("the engine has no socket")
-
-
-def datagrams_arrive(sender: Host, receiver: Host, address: str) -> bool:
-    """Whether datagrams of all sizes, in an order in which some can be joined, come as they were sent."""
-    sizes = [size for size in (0, 1, 13, 600, 1100, 1232) for _ in range(3)]
-    mixed = [size for pair in product(sizes, (1200, 64)) for size in pair]
-    sent = [os.urandom(size) for size in mixed * 10]
-    source, sink = udp_pair(sender, receiver, address)
-    with source, sink:
-        received = []
-        for number in range(0, len(sent), 40):
-            for datagram in sent[number : number + 40]:
-                source.send(datagram)
-            received += [sink.recv(65536) for _ in sent[number : number + 40]]
-    return received == sent
-
-
-def segmented_datagrams_arrive(sender: Host, receiver: Host, address: str) -> bool:
-    """Whether what one send leaves to the kernel to cut comes in pieces."""
-    source, sink = udp_pair(sender, receiver, address)
-    with source, sink:
-        source.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, 1000)
-        for _ in range(20):
-            data = os.urandom(30_500)
-            source.send(data)
-            received = [sink.recv(65536) for _ in range(31)]
-            if [len(piece) for piece in received] != [1000] * 30 + [500] or b"".join(received) != data:
-                return False
-    return True

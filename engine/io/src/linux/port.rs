@@ -202,14 +202,16 @@ impl Port {
         let mut rest = runs;
         let mut has_waited = false;
         while let Some(run) = rest.first() {
-            if run.count > 1 && !self.can_segment.load(Ordering::Relaxed) {
+            let can_segment = self.can_segment.load(Ordering::Relaxed);
+            let batch = if can_segment { rest } else { leading_singles(rest) };
+            if batch.is_empty() {
                 refused += self.send_singly(buffer, run);
                 rest = &rest[1..];
                 continue;
             }
-            match self.send_batch(buffer, rest) {
+            match self.send_batch(buffer, batch) {
                 Ok(sent) => {
-                    rest = &rest[sent.clamp(1, rest.len())..];
+                    rest = &rest[sent.clamp(1, batch.len())..];
                     has_waited = false;
                 }
                 Err(error) => match error.raw_os_error() {
@@ -293,6 +295,12 @@ impl Port {
         // SAFETY: one valid entry.
         unsafe { libc::poll(&mut entry, 1, SEND_WAIT_MS) };
     }
+}
+
+/// The runs of one datagram up to the first of several.
+fn leading_singles(runs: &[Run]) -> &[Run] {
+    let count = runs.iter().position(|run| run.count > 1).unwrap_or(runs.len());
+    &runs[..count]
 }
 
 impl AsRawFd for Port {
