@@ -28,7 +28,7 @@ LAB_KINDS = {
 }
 
 FOUND_A_BUG = (23, 47, 86, 116, 327, 348)
-UNIFORM_FOUND_A_BUG = (228, 287, 759, 1302, 1694)
+UNIFORM_FOUND_A_BUG = (228, 287, 759, 1302, 1694, 4752)
 
 
 @pytest.mark.parametrize("seed", [*range(90), *UNIFORM_FOUND_A_BUG])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import takewhile
 
 from tests.sim.host import Host
 from tests.sim.nat import behaviour as sim
@@ -51,10 +52,12 @@ def expected(a: Host, b: Host) -> Expectation:
 def _by_ipv4(a: Host, b: Host) -> Expectation:
     shared = _nearest_shared(a.site, b.site)
     shared_box = shared.boxes.get(4)
-    # They know their endpoints at the internet alone, so that what both are behind has to turn their packets round.
-    if shared_box is not None and not shared_box.behaviour.hairpin:
+    # They know their endpoints at the internet alone: a NAT that both are behind has to turn their packets round.
+    # A firewall leaves the endpoints as they are, and sees nothing of what passes inside of it.
+    is_firewall = shared_box is not None and not shared_box.behaviour.translates
+    if shared_box is not None and not is_firewall and not shared_box.behaviour.hairpin:
         return Expectation(Method.NEVER)
-    sides = [_seen_by_ipv4(host) for host in (a, b)]
+    sides = [_seen_by_ipv4(host, shared if is_firewall else None) for host in (a, b)]
     scattered = [not host.maps_port and _is_scattered(host.site) for host in (a, b)]
     # A filter of addresses knows one of a pool, and the next packet comes from another.
     sides = [_seen_from_a_pool(side) if other else side for side, other in zip(sides, reversed(scattered), strict=True)]
@@ -80,9 +83,9 @@ def _claims(site: Site) -> bool:
     return any(4 in each.boxes and each.boxes[4].behaviour.unsolicited_claims for each in _outwards(site))
 
 
-def _seen_by_ipv4(host: Host) -> Behaviour:
+def _seen_by_ipv4(host: Host, within: Site | None) -> Behaviour:
     """A mapped port is open to everybody, whatever the router does with the others."""
-    seen = _chain(host.site, 4)
+    seen = _chain(host.site, 4, within)
     return replace(_OPEN, udp=seen.udp) if host.maps_port else seen
 
 
@@ -102,10 +105,10 @@ def _is_scattered(site: Site) -> bool:
     return False
 
 
-def _chain(site: Site, version: int) -> Behaviour:
-    """All boxes between the site and the internet, in a row."""
+def _chain(site: Site, version: int, within: Site | None = None) -> Behaviour:
+    """All boxes between the site and the internet, or a network within, in a row."""
     seen = _OPEN
-    for each in _outwards(site):
+    for each in takewhile(lambda outer: outer is not within, _outwards(site)):
         if version in each.boxes:
             seen = seen.behind(of(each.boxes[version].behaviour, seen))
     return seen
