@@ -5,6 +5,7 @@ there instead, and any skipped test makes the run fail: a suite that is green be
 """
 
 import os
+import signal
 from functools import cache
 
 import pytest
@@ -15,6 +16,8 @@ _privilege = cache(missing_privilege)
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A shell ignores it for what it starts in the background, and so would every program that a test interrupts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if _everything_is_required():
         config.pluginmanager.register(_SkipsFail())
 
