@@ -329,7 +329,7 @@ def comes_from(world: Place, host: Host, site: Site, *, ipv6: bool) -> None:
                 inside.sendto(b"here", endpoint(outside))
             source = receive(outside, b"here", REFUSED_S)
             address = None if source is None else ip_address(source[0])
-            if address == site.outside or (site.lan.ipv6 and address in site.lan.ipv6):
+            if address is not None and (address == site.outside or (site.lan.ipv6 and address in site.lan.ipv6)):
                 return
     raise AssertionError(address)
 
