@@ -13,14 +13,14 @@ import pytest
 
 pytestmark = pytest.mark.privileged
 
-DEMO = [sys.executable, "-m", "shadowmesh", "demo", "--mib", "64"]
+DEMO = [sys.executable, "-m", "shadowmesh", "demo", "--mib", "256"]
 
 
 def test_the_demo_shows_what_it_claims_and_ends_with_0() -> None:
     result = subprocess.run([*DEMO, "--json"], capture_output=True, text=True, timeout=120, check=False)
     assert result.returncode == 0, result.stderr
     figures = json.loads(result.stdout)
-    assert figures["file_bytes"] == 64 << 20
+    assert figures["file_bytes"] == 256 << 20
     assert figures["received_after_backbone_died"] > 0
     assert figures["backbone_bytes_during_transfer"] < 100_000
     assert figures["handshake_ms"] > 0
