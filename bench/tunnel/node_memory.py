@@ -5,13 +5,14 @@ from bench.tunnel.report import NODE
 from bench.tunnel.wire import Tunnel
 from bench.two_nodes import two_nodes
 
+LISTENS_WITHIN_S = 10.0
 LOADS = (["--parallel", "4"], ["--reverse"], ["--udp", "--bitrate", "0", "--length", "64"])
 
 
 def node_memory(seconds: int) -> Tunnel:
     """Of both nodes, after TCP in both directions and a flood of small UDP packets, each as long as `seconds`."""
     with two_nodes() as (alice, bob):
-        bob.host.start(["iperf3", "--server"])
+        bob.host.start(["iperf3", "--server", "--forceflush"]).wait_for_output("listening", LISTENS_WITHIN_S)
         for load in LOADS:
             command = ["iperf3", "--client", bob.overlay_address, "--time", f"{seconds}", *load]
             alice.host.run(command, timeout_s=seconds + 30)
