@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from shadowmesh.identity.names import PeerID
@@ -24,6 +25,7 @@ ANSWER_S = 3.4  # a reply that comes later counts no more
 MAX_OUTSTANDING = 64  # 24 probes of 3.4 s on four paths, 16 of two evaluations, 16 pings, and some that validate
 MAX_ALTERNATES = 7  # with the path itself as many as a call brings
 MAX_SILENT_ALTERNATES = 3  # of them are tried when the path falls silent
+FOLLOW_S = 1.0  # after a move: packets in flight are gone, and the peer has followed, over round trips of up to 0.5 s
 _REPLAY_WINDOW = 16  # probes of one peer that may overtake each other
 
 
@@ -66,7 +68,9 @@ class ProbedSession:
     suspect: bool = False  # there was a reason to begin the round, besides the time
     outstanding: dict[bytes, Outstanding] = field(default_factory=dict)
     window: ReplayWindow = field(default_factory=ReplayWindow)
-    peer_source: Endpoint | None = None  # where its last probe came from
+    peer_source: Endpoint | None = None  # where it was seen last
+    left: Endpoint | None = None  # the path before this one
+    left_at: float = -math.inf
     last_sent_us: int = 0
     rtt_s: float | None = None
     probed_at: float | None = None
@@ -85,6 +89,25 @@ class ProbedSession:
     def misses_path(self) -> bool:
         """So many probes are unanswered that another path is to be looked for, for the first time in this round."""
         return self.round_index == (SUSPECT_AFTER if self.suspect else SILENT_AFTER)
+
+    @property
+    def path_is_silent(self) -> bool:
+        """So much is unanswered that another path is being looked for."""
+        return self.round_index > (SUSPECT_AFTER if self.suspect else SILENT_AFTER)
+
+    def move(self, path: Endpoint, now: float) -> None:
+        """The way that is left stays one of those that are compared, the last to be tried."""
+        others = [other for other in self.alternates if other not in (path, self.path)]
+        self.alternates = (*others[: MAX_ALTERNATES - 1], self.path)
+        self.left, self.left_at = self.path, now
+        self.path = self.peer_source = path
+        self.choice.moved(now)
+        self.keepalive.moved(now)
+        self.width.restart(path, now)
+
+    def is_late(self, source: Endpoint, now: float) -> bool:
+        """Whether what comes from there tells of the time before our move: it was sent before the peer followed."""
+        return source == self.left and now < self.left_at + FOLLOW_S and not self.path_is_silent
 
     def begin_round(self, at: float, *, suspect: bool = False) -> None:
         self.round_started_at = at

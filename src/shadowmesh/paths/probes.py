@@ -116,7 +116,7 @@ class PathProber:
     def seen_at(self, peer: PeerID, source: Endpoint, now: float) -> None:
         """Authentic packets come from there. It is probed, and the path moves there when that is answered."""
         session = self._sessions.get(peer)
-        if session is None or source == session.path:
+        if session is None or source == session.path or session.is_late(source, now):
             return
         session.peer_source = source
         asked = (entry.sent_at for entry in session.outstanding.values() if entry.destination == source)
@@ -219,10 +219,11 @@ class PathProber:
             session.heard(now, self._entropy)
         # Somebody on the path could have sent the peer's probe on from elsewhere: only an answer to our own probe from
         # there moves the path (as RFC 9000 §9.3 has it). We ask with each probe of the peer until it is answered. Its
-        # packets do not come from where a probe only compares: nothing moves then, unless we have no path.
-        if not probe.compares:
-            session.peer_source = source
-        if source != session.path and (session.silent or not probe.compares):
+        # packets do not come from where a probe only compares: nothing moves then.
+        if probe.compares or session.is_late(source, now):
+            return
+        session.peer_source = source
+        if source != session.path:
             self._send(session, source, now)
 
     def _receive_reply(self, session: ProbedSession, reply: ProbeDatagram, source: Endpoint, now: float) -> None:
@@ -259,12 +260,10 @@ class PathProber:
         if better is not None:
             self._move(session, better, now)
             session.rtt_s = session.choice.rtt_s(better)
+            self._send(session, better, now)  # which tells the peer, also while we have no packets for it
 
     def _move(self, session: ProbedSession, path: Endpoint, now: float) -> None:
-        session.path = path
-        session.choice.moved(now)
-        session.keepalive.moved(now)
-        session.width.restart(path, now)
+        session.move(path, now)
         self._out.append(PathMoved(session.peer, path))
 
     def _fail_pings(self, session: ProbedSession, now: float) -> None:
