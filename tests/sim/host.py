@@ -289,7 +289,7 @@ class Host:
     def _move_packets(self, output: Output, engine: SimEngine) -> None:
         match output:
             case Transmit(payload=payload, destination=destination, via=via):
-                self._send(payload, destination, via)
+                self._send(payload, destination, via or 0)
             case OpenPorts(peer=peer, count=count):
                 opened = self._open_ports(count)
                 self.feed(lambda mesh, now: mesh.ports_opened(peer, opened, now))

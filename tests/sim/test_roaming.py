@@ -41,6 +41,18 @@ def test_a_host_that_moves_behind_a_symmetric_nat_is_found_by_trying_ports(far: 
     assert traffic.recovery_s() <= BY_TRYING_S
 
 
+@pytest.mark.parametrize("far", ["linux", "strict"])
+@pytest.mark.parametrize("near", NATS)
+def test_a_host_that_leaves_a_symmetric_nat_is_there_within_a_second(near: str, far: str) -> None:
+    """The peer lets in what comes from where the new router shows the main port: not from the port of the old path."""
+    world, alice, bob = connected(SYMMETRIC, NATS[far])
+    traffic = Traffic(world, alice, bob)
+    world.run_for(5)
+    world.move(alice, world.site(NATS[near]))
+    assert traffic.recovery_s() <= NOTICED_S
+    keeps_its_session(alice, bob)
+
+
 @pytest.mark.parametrize("answered", [True, False])
 @pytest.mark.parametrize("whose", ["sender", "receiver", "both"])
 @pytest.mark.parametrize("far", NATS)

@@ -41,13 +41,19 @@ class ExtraPorts:
         self._port = {endpoint: port for endpoint, port in self._port.items() if port not in ports}
         self._bound_at = {port: at for port, at in self._bound_at.items() if port not in ports}
 
-    def sweep(self, in_use: Collection[Endpoint], now: float) -> tuple[int, ...]:
-        """When it is time: forgets the ports that lead to no endpoint in use, and returns them to be closed."""
+    def sweep(self, in_use: Collection[tuple[Endpoint, int]], now: float) -> tuple[int, ...]:
+        """When it is time: forgets the ports that no path goes through, and returns them to be closed.
+
+        `in_use`: the paths, each with its port. A punch may have bound the endpoint to another one, for nothing.
+        """
         if self._sweep_at is None or now < self._sweep_at:
             return ()
-        used = {self[endpoint] for endpoint in in_use}
+        used = {port for _, port in in_use}
         unused = tuple(port for port, at in self._bound_at.items() if port not in used and now >= at + GRACE_S)
         self.unbind(unused)
+        for endpoint, port in in_use:
+            if port in self._bound_at:
+                self._port.setdefault(endpoint, port)
         self._sweep_at = now + SWEEP_INTERVAL_S if self._bound_at else None
         return unused
 

@@ -148,7 +148,7 @@ class Mesh:
             case DatagramKind.CONTROL if self._parts.puncher.takes(data):
                 self._parts.puncher.receive_datagram(data, source, via, now)
             case DatagramKind.CONTROL if self._parts.tunnels.takes(data):
-                self._parts.tunnels.receive_datagram(data, source, now)
+                self._parts.tunnels.receive_datagram(data, source, now, via)
             case DatagramKind.CONTROL if data[0] in DATAGRAM_TYPES:
                 self._parts.connector.receive_datagram(data, source, now)
             case DatagramKind.CONTROL if data[0] in LAN_DATAGRAM_TYPES:

@@ -32,7 +32,7 @@ class InstallPeer:
 class SetPath:
     wireguard_key: bytes
     path: Endpoint
-    via: int = 0
+    via: int = 0  # as of InstallPeer
 
 
 @dataclass(frozen=True, slots=True)

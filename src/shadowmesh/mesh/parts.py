@@ -71,7 +71,6 @@ from shadowmesh.records.peer_record import Mode, RecordRefused, SignedRecord
 from shadowmesh.session.events import PeerAuthenticated, SessionEstablished
 from shadowmesh.session.handshaker import Handshaker
 from shadowmesh.wire.clock import WallClock
-from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.entropy import Entropy
 
 _MAX_PASSES = 8  # of handle_timeout: what falls due because of what was due
@@ -220,7 +219,7 @@ class Parts:
     def _connector_output(self, output: ConnectorOutput, now: float) -> None:
         match output:
             case PeerAuthenticated():
-                self.tunnels.prepare(output)
+                self.tunnels.prepare(output, self.out.ports[output.endpoint])
             case SessionEstablished():
                 self._session_established(output, now)
             case RecordNeeded(peer=peer):
@@ -256,7 +255,8 @@ class Parts:
                 self.presence.doubt(now)
             case TunnelLost(peer=peer, path=path):
                 self._disconnected(peer, f"no answer from {path}", now)
-            case TunnelMoved(peer=peer, path=path):
+            case TunnelMoved(peer=peer, path=path, via=via):
+                self.out.ports.bind(path, via, now)
                 self.connector.path_settled(peer)
                 self.known.reached(peer, path)
                 self.saving.cache_changed()
@@ -315,26 +315,19 @@ class Parts:
     def _puncher_output(self, output: PuncherOutput, now: float) -> None:
         match output:
             case PathFound(peer=peer, path=path, via=via):
-                self._lead_through(path, via, now)  # first: what is sent there next goes the way that was found
+                self.out.ports.bind(path, via, now)  # first: what is sent there next goes the way that was found
                 if peer in self.tunnels:
-                    self.tunnels.path_found(peer, path, now)
+                    self.tunnels.path_found(peer, path, now, via)
                 else:
                     self.connector.path_found(output, now)
             case PortLearnt(source=source, via=via):
-                self._lead_through(source, via, now)
+                self.out.ports.bind(source, via, now)
             case PunchEnded():
                 self.connector.punch_ended(output, now)
             case PortsWanted() | PortsReleased():
                 self._ports_output(output)
             case _:
                 self.out.append(output)
-
-    def _lead_through(self, endpoint: Endpoint, port: int, now: float) -> None:
-        """A NAT that forgot us shows another port to a peer that is where it was: packets follow the probes."""
-        before = self.out.ports[endpoint]
-        self.out.ports.bind(endpoint, port, now)
-        if self.out.ports[endpoint] != before:
-            self.tunnels.path_led_elsewhere(endpoint)
 
     def _ports_output(self, output: PortsWanted | PortsReleased) -> None:
         match output:
@@ -367,7 +360,8 @@ class Parts:
         if peer is None:
             return
         try:
-            self.tunnels.install(session, self.connector.endpoints(session.peer), now)
+            via = self.out.ports[session.endpoint]
+            self.tunnels.install(session, self.connector.endpoints(session.peer), now, via)
         except KeyInUse:
             reason = f"{peer.name} claims the WireGuard key of another node"
             self.notice(ERROR, f"refused a session: {reason}")

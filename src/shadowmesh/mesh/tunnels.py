@@ -54,6 +54,7 @@ class TunnelSilent:
 class TunnelMoved:
     peer: PeerID
     path: Endpoint
+    via: int  # the local port that leads there
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +76,10 @@ class _Tunnel:
     renew_at: float
     answers: AnswerWatch
 
-    def install(self, psk: bytes, path: Endpoint) -> InstallPeer:
+    def install(self, psk: bytes, path: Endpoint, via: int) -> InstallPeer:
         """The initiator begins WireGuard's handshake: when it has the PSK, the responder is ready."""
         prefixes = _prefixes(self.peer)
-        return InstallPeer(self.wireguard_key, psk, path, prefixes, self.role is Role.INITIATOR, self.cipher)
+        return InstallPeer(self.wireguard_key, psk, path, prefixes, self.role is Role.INITIATOR, self.cipher, via)
 
 
 TunnelOutput = (
@@ -132,26 +133,22 @@ class Tunnels:
         """The other ways to a peer that has a tunnel."""
         return self._prober.alternates(peer)
 
-    def paths(self) -> set[Endpoint]:
-        """Where all peers are at present."""
+    def paths(self) -> set[tuple[Endpoint, int]]:
+        """Where all peers are at present, each with the local port that leads there."""
         statuses = (self._prober.status(peer) for peer in self._tunnels)
-        return {status.path for status in statuses if status is not None}
+        return {(status.path, status.via) for status in statuses if status is not None}
 
-    def path_led_elsewhere(self, path: Endpoint) -> None:
-        """What is sent there takes another of our ports from now on."""
-        for peer in self._tunnels:
-            status = self._prober.status(peer)
-            if status is not None and status.path == path:
-                self._out.append(SetPath(self._tunnels[peer].wireguard_key, path))
+    def prepare(self, peer: PeerAuthenticated, via: int = 0) -> None:
+        """Lets WireGuard's handshake travel behind M3, a round trip earlier. Nothing for who has a tunnel already.
 
-    def prepare(self, peer: PeerAuthenticated) -> None:
-        """Lets WireGuard's handshake travel behind M3, a round trip earlier. Nothing for who has a tunnel already."""
+        `via`: the local port that leads to the peer, 0: the main one.
+        """
         key = peer.wireguard_key
         if peer.peer in self._tunnels or self._is_taken(key, peer.peer):
             return
         self.abandon(peer.peer)
         self._prepared[peer.peer] = key
-        self._out.append(InstallPeer(key, peer.psk, peer.endpoint, _prefixes(peer.peer), True, peer.cipher))
+        self._out.append(InstallPeer(key, peer.psk, peer.endpoint, _prefixes(peer.peer), True, peer.cipher, via))
 
     def abandon(self, peer: PeerID) -> None:
         """What was prepared leads to no session."""
@@ -159,8 +156,11 @@ class Tunnels:
         if key is not None:
             self._out.append(RemovePeer(key))
 
-    def install(self, session: SessionEstablished, alternates: Sequence[Endpoint], now: float) -> None:
-        """Replaces the tunnel that the peer may have. Raises KeyInUse and installs nothing."""
+    def install(self, session: SessionEstablished, alternates: Sequence[Endpoint], now: float, via: int = 0) -> None:
+        """Replaces the tunnel that the peer may have. `via` as of `prepare`.
+
+        Raises KeyInUse and installs nothing.
+        """
         key = session.wireguard_key
         if self._is_taken(key, session.peer):
             raise KeyInUse
@@ -176,10 +176,10 @@ class Tunnels:
         tunnel = _Tunnel(session.peer, key, session.role, session.cipher, session.took_s, renew_at, answers)
         self._tunnels[session.peer] = tunnel
         self._by_key[key] = session.peer
-        self._out.append(tunnel.install(session.psk, session.endpoint))
+        self._out.append(tunnel.install(session.psk, session.endpoint, via))
         self._ratchets.start(session, now)
         delay_s = _FIRST_PROBE_DELAY_S[session.role]
-        self._prober.start(session.peer, session.probe_key, session.endpoint, now, delay_s=delay_s)
+        self._prober.start(session.peer, session.probe_key, session.endpoint, now, via=via, delay_s=delay_s)
         self._prober.set_alternates(session.peer, alternates, now)
         self._drain_prober()
 
@@ -249,9 +249,9 @@ class Tunnels:
         self._prober.set_alternates(peer, endpoints, now)
         self._drain_prober()
 
-    def path_found(self, peer: PeerID, path: Endpoint, now: float) -> None:
+    def path_found(self, peer: PeerID, path: Endpoint, now: float, via: int = 0) -> None:
         """A punch has opened it: probes of the session tell whether that passes there, or the peer has lost it."""
-        self._prober.path_found(peer, path, now)
+        self._prober.path_found(peer, path, now, via)
         status = self._prober.status(peer)
         if status is not None:
             self.probe(peer, now)
@@ -285,12 +285,12 @@ class Tunnels:
         """Whether a datagram is a probe, or of a ratchet."""
         return data[:1] in _PROBE_TYPES or is_ratchet_datagram(data)
 
-    def receive_datagram(self, data: bytes, source: Endpoint, now: float) -> None:
+    def receive_datagram(self, data: bytes, source: Endpoint, now: float, via: int = 0) -> None:
         if is_ratchet_datagram(data):
             self._ratchets.receive_datagram(data, source, now)
             self._drain_ratchets()
         else:
-            self._prober.receive_datagram(data, source, now)
+            self._prober.receive_datagram(data, source, now, via)
             self._drain_prober()
 
     def handle_timeout(self, now: float) -> None:
@@ -341,18 +341,18 @@ class Tunnels:
             if status is None:
                 continue
             if isinstance(what, PskChanged):
-                self._out.append(self._tunnels[peer].install(what.psk, status.path))
+                self._out.append(self._tunnels[peer].install(what.psk, status.path, status.via))
             else:
-                self._out.append(Transmit(what, status.path))
+                self._out.append(Transmit(what, status.path, status.via))
 
     def _drain_prober(self) -> None:
         while (output := self._prober.poll()) is not None:
             match output:
                 case Transmit():
                     self._out.append(output)
-                case PathMoved(peer=peer, path=path):
-                    self._out.append(SetPath(self._tunnels[peer].wireguard_key, path))
-                    self._out.append(TunnelMoved(peer, path))
+                case PathMoved(peer=peer, path=path, via=via):
+                    self._out.append(SetPath(self._tunnels[peer].wireguard_key, path, via))
+                    self._out.append(TunnelMoved(peer, path, via))
                 case PathNarrow(peer=peer):
                     self._out.append(PathIsNarrow(self._tunnels[peer].wireguard_key))
                 case PathSilent(peer=peer):

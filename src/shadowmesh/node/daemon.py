@@ -185,4 +185,4 @@ class Daemon:
 
 def _way(output: Output) -> tuple[Endpoint, int] | None:
     """What goes the same way is sent together."""
-    return (output.destination, output.via) if isinstance(output, Transmit) else None
+    return (output.destination, output.via or 0) if isinstance(output, Transmit) else None

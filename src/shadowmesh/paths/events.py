@@ -13,10 +13,11 @@ from shadowmesh.wire.endpoint import Endpoint
 
 @dataclass(frozen=True, slots=True)
 class PathMoved:
-    """The peer answers at another endpoint than before."""
+    """The peer answers at another endpoint than before, or through another local port (`via`, 0: the main one)."""
 
     peer: PeerID
     path: Endpoint
+    via: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ class _Path:
     answered_at: float
     answers: int = 1
     asked: int = 0  # since the last answer
+    via: int = 0  # the local port that the last answer came to
 
     def answered(self, rtt_s: float, now: float) -> None:
         self.rtt_s += _WEIGHT * (rtt_s - self.rtt_s)
@@ -66,16 +67,23 @@ class PathChoice:
             if path.asked > MAX_UNANSWERED:
                 del self._paths[endpoint]
 
-    def answered(self, endpoint: Endpoint, rtt_s: float, now: float) -> None:
+    def answered(self, endpoint: Endpoint, rtt_s: float, now: float, via: int = 0) -> None:
+        """`via`: the local port that the answer came to, 0: the main one."""
         path = self._paths.get(endpoint)
         if path is None:
-            self._paths[endpoint] = _Path(rtt_s, now)
+            path = self._paths[endpoint] = _Path(rtt_s, now)
         else:
             path.answered(rtt_s, now)
+        path.via = via
 
     def rtt_s(self, endpoint: Endpoint) -> float | None:
         path = self._paths.get(endpoint)
         return None if path is None else path.rtt_s
+
+    def via(self, endpoint: Endpoint) -> int:
+        """The local port that leads there; the main one, 0, to what has not answered."""
+        path = self._paths.get(endpoint)
+        return 0 if path is None else path.via
 
     def moved(self, now: float) -> None:
         self.moved_at = now

@@ -33,6 +33,7 @@ _REPLAY_WINDOW = 16  # probes of one peer that may overtake each other
 class Outstanding:
     sent_at: float
     destination: Endpoint
+    via: int | None  # the local port; None: whichever leads there
     sequence: int | None = None  # of a ping
     is_full_size: bool = False
 
@@ -61,6 +62,7 @@ class ProbedSession:
     path: Endpoint
     choice: PathChoice
     keepalive: Keepalive
+    via: int = 0  # the local port that leads to the path's endpoint, 0: the main one
     width: PathWidth = field(default_factory=PathWidth)
     alternates: tuple[Endpoint, ...] = ()  # compared with the path, and tried when it falls silent
     round_started_at: float = 0.0
@@ -68,7 +70,9 @@ class ProbedSession:
     suspect: bool = False  # there was a reason to begin the round, besides the time
     outstanding: dict[bytes, Outstanding] = field(default_factory=dict)
     window: ReplayWindow = field(default_factory=ReplayWindow)
-    peer_source: Endpoint | None = None  # where it was seen last
+    peer_source: Endpoint | None = None  # where it was seen last: where its last probe, or packet, came from
+    peer_via: int | None = None  # and to which local port; None: it is not known of a packet
+    found_via: int | None = None  # another local port from which a punch has reached the path's endpoint
     left: Endpoint | None = None  # the path before this one
     left_at: float = -math.inf
     last_sent_us: int = 0
@@ -79,6 +83,13 @@ class ProbedSession:
     def silent(self) -> bool:
         """A probe of the present round is out and nothing has come back."""
         return self.round_index > 0
+
+    def is_path(self, endpoint: Endpoint, via: int) -> bool:
+        return (endpoint, via) == (self.path, self.via)
+
+    def is_used_by_peer(self, endpoint: Endpoint, via: int) -> bool:
+        """Whether the peer itself sends from there to this port of ours."""
+        return endpoint == self.peer_source and self.peer_via in (None, via)
 
     @property
     def due_at(self) -> float:
@@ -95,12 +106,14 @@ class ProbedSession:
         """So much is unanswered that another path is being looked for."""
         return self.round_index > (SUSPECT_AFTER if self.suspect else SILENT_AFTER)
 
-    def move(self, path: Endpoint, now: float) -> None:
+    def move(self, path: Endpoint, via: int, now: float) -> None:
         """The way that is left stays one of those that are compared, the last to be tried."""
-        others = [other for other in self.alternates if other not in (path, self.path)]
-        self.alternates = (*others[: MAX_ALTERNATES - 1], self.path)
-        self.left, self.left_at = self.path, now
-        self.path = self.peer_source = path
+        if path != self.path:
+            others = [other for other in self.alternates if other not in (path, self.path)]
+            self.alternates = (*others[: MAX_ALTERNATES - 1], self.path)
+            self.left, self.left_at = self.path, now
+        self.path, self.via, self.found_via = path, via, None
+        self.peer_source, self.peer_via = path, via
         self.choice.moved(now)
         self.keepalive.moved(now)
         self.width.restart(path, now)

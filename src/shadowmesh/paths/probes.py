@@ -44,6 +44,7 @@ class ProbeDrop(Enum):
 @dataclass(frozen=True, slots=True)
 class ProbeStatus:
     path: Endpoint
+    via: int  # the local port that leads there
     rtt_s: float | None
     probed_at: float | None
     silent: bool = False  # what was asked since is not answered
@@ -67,12 +68,14 @@ class PathProber:
         self._out: deque[Transmit | ProbeEvent] = deque()
         self._drops: Counter[str] = Counter()
 
-    def start(self, peer: PeerID, probe_key: bytes, path: Endpoint, now: float, *, delay_s: float = 0.0) -> None:
+    def start(
+        self, peer: PeerID, probe_key: bytes, path: Endpoint, now: float, *, via: int = 0, delay_s: float = 0.0
+    ) -> None:
         """A session was established, or replaced. The first probe leaves after `delay_s`."""
         before = self._sessions.get(peer)
         self.stop(peer)
         keys = ProbeKeys.derive(probe_key, self._own, peer)
-        session = ProbedSession(peer, keys, path, PathChoice(now + delay_s), Keepalive(now))
+        session = ProbedSession(peer, keys, path, PathChoice(now + delay_s), Keepalive(now), via)
         session.begin_round(now + delay_s)
         if before is not None:
             session.width = before.width
@@ -97,15 +100,18 @@ class PathProber:
             session.alternates = alternates
             session.choice.restart(now)
 
-    def path_found(self, peer: PeerID, path: Endpoint, now: float) -> None:
+    def path_found(self, peer: PeerID, path: Endpoint, now: float, via: int = 0) -> None:
         """Somebody who knows the token of a call answers there. A probe of the session tells whether it is the peer."""
         session = self._sessions.get(peer)
         if session is None:
             return
         others = [other for other in session.alternates if other != path]
         self.set_alternates(peer, [path, *others], now)
-        if session.silent:
-            self._send(session, path, now)
+        is_through_another_port = path == session.path and via != session.via
+        if is_through_another_port:
+            session.found_via = via
+        if session.silent or is_through_another_port:
+            self._send(session, path, now, via=via, compares=not session.silent)
 
     def passed(self, peer: PeerID, now: float) -> None:
         """Packets of the tunnel have used the path, either way."""
@@ -118,7 +124,7 @@ class PathProber:
         session = self._sessions.get(peer)
         if session is None or source == session.path or session.is_late(source, now):
             return
-        session.peer_source = source
+        session.peer_source, session.peer_via = source, None
         asked = (entry.sent_at for entry in session.outstanding.values() if entry.destination == source)
         is_asked = any(now < sent_at + SEEN_INTERVAL_S for sent_at in asked)
         if not is_asked:
@@ -154,13 +160,14 @@ class PathProber:
             self._drops[ProbeDrop.TOO_MANY_PINGS.value] += 1
             self._out.append(PingDone(peer, sequence, session.path, None))
             return
-        self._send(session, session.path, now, sequence)
+        self._send(session, session.path, now, sequence, via=session.via)
 
     def status(self, peer: PeerID) -> ProbeStatus | None:
         session = self._sessions.get(peer)
         if session is None:
             return None
-        return ProbeStatus(session.path, session.rtt_s, session.probed_at, session.silent, session.width.is_narrow)
+        narrow = session.width.is_narrow
+        return ProbeStatus(session.path, session.via, session.rtt_s, session.probed_at, session.silent, narrow)
 
     def alternates(self, peer: PeerID) -> tuple[ProbedPath, ...]:
         """The other ways to the peer, and how far it is there, if they have answered."""
@@ -170,7 +177,8 @@ class PathProber:
         others = (each for each in session.alternates if each != session.path)
         return tuple(ProbedPath(each, session.choice.rtt_s(each)) for each in others)
 
-    def receive_datagram(self, data: bytes, source: Endpoint, now: float) -> None:
+    def receive_datagram(self, data: bytes, source: Endpoint, now: float, via: int = 0) -> None:
+        """`via`: the local port that it came to, 0: the main one."""
         try:
             datagram = ProbeDatagram.decode(data)
             session = self._by_tag.get(datagram.tag)
@@ -184,9 +192,9 @@ class PathProber:
             self._drop(ProbeDrop.BAD_MAC)
         else:
             if datagram.is_reply:
-                self._receive_reply(session, datagram, source, now)
+                self._receive_reply(session, datagram, source, via, now)
             else:
-                self._receive_probe(session, datagram, source, now)
+                self._receive_probe(session, datagram, source, via, now)
 
     def handle_timeout(self, now: float) -> None:
         for session in list(self._sessions.values()):
@@ -205,52 +213,59 @@ class PathProber:
     def drops(self) -> Mapping[str, int]:
         return self._drops
 
-    def _receive_probe(self, session: ProbedSession, probe: ProbeDatagram, source: Endpoint, now: float) -> None:
+    def _receive_probe(
+        self, session: ProbedSession, probe: ProbeDatagram, source: Endpoint, via: int, now: float
+    ) -> None:
         if not session.window.accept(probe.sent_at_us):
             self._drop(ProbeDrop.REPLAYED)
             return
-        if source == session.path:
+        if session.is_path(source, via):
             session.keepalive.passed(now)
         reply = ProbeDatagram(probe.tag, probe.txid, probe.sent_at_us, observed=source)
-        self._out.append(Transmit(reply.encode(session.keys), source))
+        self._out.append(Transmit(reply.encode(session.keys), source, via))
         if (
             session.silent or session.rtt_s is not None
         ):  # our own first probe is never spared: people want to see its time
             session.heard(now, self._entropy)
         # Somebody on the path could have sent the peer's probe on from elsewhere: only an answer to our own probe from
         # there moves the path (as RFC 9000 §9.3 has it). We ask with each probe of the peer until it is answered. Its
-        # packets do not come from where a probe only compares: nothing moves then.
-        if probe.compares or session.is_late(source, now):
+        # packets do not come from where a probe only compares: nothing moves then, unless we have no path.
+        if session.is_late(source, now):
             return
-        session.peer_source = source
-        if source != session.path:
-            self._send(session, source, now)
+        if not probe.compares:
+            session.peer_source, session.peer_via = source, via
+        if not session.is_path(source, via) and (session.silent or not probe.compares):
+            self._send(session, source, now, via=via)
 
-    def _receive_reply(self, session: ProbedSession, reply: ProbeDatagram, source: Endpoint, now: float) -> None:
+    def _receive_reply(
+        self, session: ProbedSession, reply: ProbeDatagram, source: Endpoint, via: int, now: float
+    ) -> None:
         asked = session.outstanding.pop(reply.txid, None)
         if asked is None:
             self._drop(ProbeDrop.UNASKED)
             return
         was_silent = session.silent
-        if asked.destination == session.path:
+        is_from_path = session.is_path(asked.destination, via)
+        if is_from_path:
             session.keepalive.answered(asked.sent_at, now)
         session.heard(now, self._entropy)
         rtt_s = max(0.0, now - asked.sent_at)
         if asked.sequence is not None:
             self._out.append(PingDone(session.peer, asked.sequence, asked.destination, rtt_s))
-        if asked.destination == session.path:
+        if is_from_path:
             if asked.is_full_size:
                 session.width.full_size_answered(now)
             else:
                 session.width.small_one_answered(asked.sent_at)
-        if source == asked.destination and not asked.is_full_size:
-            session.choice.answered(source, rtt_s, now)
-        if asked.destination != session.path:
-            moves = source == asked.destination and (was_silent or session.peer_source == source)
+        is_from_where_asked = source == asked.destination and asked.via in (None, via)
+        if is_from_where_asked and not asked.is_full_size:
+            session.choice.answered(source, rtt_s, now, via)
+        if not is_from_path:
+            moves = is_from_where_asked and (was_silent or session.is_used_by_peer(source, via))
             if not moves:
                 self._choose(session, now)
                 return
-            self._move(session, source, now)
+            self._move(session, source, via, now)
         session.rtt_s = rtt_s
         session.probed_at = now
         self._choose(session, now)
@@ -258,13 +273,14 @@ class PathProber:
     def _choose(self, session: ProbedSession, now: float) -> None:
         better = session.choice.better_than(session.path, now)
         if better is not None:
-            self._move(session, better, now)
+            self._move(session, better, session.choice.via(better), now)
             session.rtt_s = session.choice.rtt_s(better)
-            self._send(session, better, now)  # which tells the peer, also while we have no packets for it
+            # Which tells the peer, also while we have no packets for it.
+            self._send(session, better, now, via=session.via)
 
-    def _move(self, session: ProbedSession, path: Endpoint, now: float) -> None:
-        session.move(path, now)
-        self._out.append(PathMoved(session.peer, path))
+    def _move(self, session: ProbedSession, path: Endpoint, via: int, now: float) -> None:
+        session.move(path, via, now)
+        self._out.append(PathMoved(session.peer, path, via))
 
     def _fail_pings(self, session: ProbedSession, now: float) -> None:
         for txid, entry in list(session.outstanding.items()):
@@ -286,8 +302,10 @@ class PathProber:
         elif session.misses_path:
             session.keepalive.missed()
             self._out.append(PathSilent(session.peer))
-        self._send(session, session.path, now)
+        self._send(session, session.path, now, via=session.via)
         if session.silent:
+            if session.found_via is not None:
+                self._send(session, session.path, now, via=session.found_via)
             for alternate in session.alternates[:MAX_SILENT_ALTERNATES]:
                 self._send(session, alternate, now)
         session.round_index += 1
@@ -301,16 +319,18 @@ class PathProber:
         others = [
             other for other in session.alternates if other != session.path and session.choice.worth_probing(other)
         ]
-        for endpoint in [session.path, *others] if others else []:
-            self._send(session, endpoint, now, compares=endpoint != session.path)
+        if others:
+            self._send(session, session.path, now, via=session.via)
+        for endpoint in others:
+            self._send(session, endpoint, now, compares=True)
 
     def _look_at_width(self, session: ProbedSession, now: float) -> None:
         if now < session.width.due_at or session.peer not in self._sessions:
             return
         match session.width.look(now):
             case Look.PROBE:
-                self._send(session, session.path, now)
-                self._send(session, session.path, now, full_size=True)
+                self._send(session, session.path, now, via=session.via)
+                self._send(session, session.path, now, via=session.via, full_size=True)
             case Look.REMIND:
                 self._out.append(PathNarrow(session.peer))
             case Look.REST:
@@ -323,6 +343,7 @@ class PathProber:
         now: float,
         sequence: int | None = None,
         *,
+        via: int | None = None,
         compares: bool = False,
         full_size: bool = False,
     ) -> None:
@@ -333,9 +354,9 @@ class PathProber:
             oldest = next(txid for txid, entry in session.outstanding.items() if entry.sequence is None)
             del session.outstanding[oldest]
         txid = self._entropy(TXID_BYTES)
-        session.outstanding[txid] = Outstanding(now, destination, sequence, full_size)
+        session.outstanding[txid] = Outstanding(now, destination, via, sequence, full_size)
         probe = ProbeDatagram(session.keys.tag, txid, session.stamp(now), compares=compares)
-        self._out.append(Transmit(probe.encode(session.keys, full_size=full_size), destination))
+        self._out.append(Transmit(probe.encode(session.keys, full_size=full_size), destination, via))
 
     def _drop(self, reason: ProbeDrop) -> None:
         self._drops[reason.value] += 1

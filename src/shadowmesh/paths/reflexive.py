@@ -168,7 +168,7 @@ class ReflexiveDiscovery:
                 continue
             query.started_at = now - _RETRANSMIT_OFFSETS_S[query.sent]  # when we are late, the rest comes later too
             query.sent += 1
-            self._out.append(Transmit(stun.encode_binding_request(query.transaction_id), server))
+            self._out.append(Transmit(stun.encode_binding_request(query.transaction_id), server, via=0))
 
     def _report(self, before: tuple[Endpoint, ...]) -> None:
         if self.endpoints != before:

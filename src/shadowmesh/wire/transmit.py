@@ -14,4 +14,4 @@ class Transmit:
 
     payload: bytes = field(repr=False)
     destination: Endpoint
-    via: int = 0  # number of a local port besides the main one; 0 is the main one
+    via: int | None = None  # number of the local port, 0: the main one; None: the one that leads to the destination

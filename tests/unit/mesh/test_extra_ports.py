@@ -35,7 +35,7 @@ def test_a_port_that_nobody_uses_is_closed_after_a_grace() -> None:
 def test_a_port_in_use_stays() -> None:
     ports = ExtraPorts()
     ports.bind(HERE, 7, 0.0)
-    assert ports.sweep([HERE], LATE) == ()
+    assert ports.sweep([(HERE, 7)], LATE) == ()
     assert ports[HERE] == 7
 
 
@@ -43,7 +43,7 @@ def test_a_port_that_leads_to_two_endpoints_stays_while_one_of_them_is_in_use() 
     ports = ExtraPorts()
     ports.bind(HERE, 7, 0.0)
     ports.bind(THERE, 7, 0.0)
-    assert ports.sweep([HERE], LATE) == ()
+    assert ports.sweep([(HERE, 7)], LATE) == ()
     assert ports[HERE] == 7
     assert ports.sweep([], 2 * LATE) == (7,)
 
@@ -53,7 +53,15 @@ def test_a_port_whose_endpoint_is_reached_through_another_is_closed_later() -> N
     ports.bind(HERE, 7, 0.0)
     ports.bind(HERE, 8, 1.0)
     assert ports[HERE] == 8
-    assert ports.sweep([HERE], LATE) == (7,)
+    assert ports.sweep([(HERE, 8)], LATE) == (7,)
+
+
+def test_a_port_that_a_punch_has_found_and_no_path_took_is_closed_and_the_old_one_leads_there_again() -> None:
+    ports = ExtraPorts()
+    ports.bind(HERE, 7, 0.0)
+    ports.bind(HERE, 8, 1.0)
+    assert ports.sweep([(HERE, 7)], LATE) == (8,)
+    assert ports[HERE] == 7
 
 
 def test_a_port_whose_endpoint_is_reached_through_the_main_one_is_closed_later() -> None:
@@ -61,7 +69,8 @@ def test_a_port_whose_endpoint_is_reached_through_the_main_one_is_closed_later()
     ports.bind(HERE, 7, 0.0)
     ports.bind(HERE, 0, 1.0)
     assert ports[HERE] == 0
-    assert ports.sweep([HERE], LATE) == (7,)
+    assert ports.sweep([(HERE, 0)], LATE) == (7,)
+    assert ports[HERE] == 0
 
 
 def test_closed_ports_are_forgotten_and_not_closed_again() -> None:
@@ -78,7 +87,7 @@ def test_the_table_is_bounded_and_what_has_no_place_is_closed() -> None:
         ports.bind(Endpoint.of("203.0.113.2", number), 7, 0.0)
     ports.bind(Endpoint.of("203.0.113.3", 1), 8, 0.0)
     assert ports[Endpoint.of("203.0.113.3", 1)] == 0
-    assert ports.sweep([Endpoint.of("203.0.113.2", 1)], LATE) == (8,)
+    assert ports.sweep([(Endpoint.of("203.0.113.2", 1), 7)], LATE) == (8,)
 
 
 class NoPortIsLost(RuleBasedStateMachine):
@@ -119,7 +128,7 @@ class NoPortIsLost(RuleBasedStateMachine):
     def sweep(self, wait: float, in_use: set[Endpoint]) -> None:
         self.now += wait
         used = {self.ports[endpoint] for endpoint in in_use}
-        for port in self.ports.sweep(in_use, self.now):
+        for port in self.ports.sweep([(endpoint, self.ports[endpoint]) for endpoint in in_use], self.now):
             assert port not in used
             self.open.remove(port)
         due_at = self.ports.next_timeout()

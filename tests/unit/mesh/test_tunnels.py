@@ -191,25 +191,34 @@ def test_random_probes_are_counted() -> None:
 
 def test_traffic_brings_a_new_psk_into_both_engines_on_the_path_of_the_session() -> None:
     a, b = made(), made()
-    for tunnels, role in ((a, Role.INITIATOR), (b, Role.RESPONDER)):
-        tunnels.install(replace(SESSION, role=role), (), 0.0)
+    for tunnels, role, via in ((a, Role.INITIATOR, 7), (b, Role.RESPONDER, 0)):
+        tunnels.install(replace(SESSION, role=role), (), 0.0, via)
         tunnels.wireguard_handshake(SESSION.wireguard_key, 119.9)
         without_transmits(tunnels)
     a.traffic(SESSION.wireguard_key, 1, 0, 120.0)
     a.traffic(b"unknown", 1, 0, 120.0)
     installed_by: list[InstallPeer] = []
-    for sender, receiver, destination in ((a, b, WHERE), (b, a, WHERE)) * 3:
+    for sender, receiver, way in ((a, b, (WHERE, 7)), (b, a, (WHERE, 0))) * 3:
         while (output := sender.poll()) is not None:
             if isinstance(output, InstallPeer):
                 installed_by.append(output)
             elif isinstance(output, Transmit) and Tunnels.takes(output.payload):
-                assert output.destination == destination
+                assert (output.destination, output.via) == way
                 receiver.receive_datagram(output.payload, WHERE, 120.0)
     responder, initiator = installed_by
     assert responder.psk == initiator.psk != SESSION.psk
     assert (responder.initiate, initiator.initiate) == (False, True)
     assert (responder.path, initiator.path) == (WHERE, WHERE)
+    assert (responder.via, initiator.via) == (0, 7)
     assert responder.allowed_ips == initiator.allowed_ips == (f"{BOB.overlay_address}/128",)
+
+
+def test_a_tunnel_is_installed_with_the_port_that_leads_to_the_peer() -> None:
+    tunnels = made()
+    tunnels.prepare(AUTHENTICATED, via=6)
+    tunnels.install(replace(SESSION, role=Role.INITIATOR), (), 0.0, via=7)
+    assert tunnels.paths() == {(WHERE, 7)}
+    assert [output.via for output in without_transmits(tunnels) if isinstance(output, InstallPeer)] == [6, 7]
 
 
 def test_a_tunnel_takes_probes_and_ratchets_and_no_handshakes() -> None:

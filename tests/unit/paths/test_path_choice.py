@@ -104,6 +104,13 @@ def test_a_new_network_begins_from_nothing() -> None:
     assert choice.worth_probing(FAR)
 
 
+def test_the_port_that_leads_to_a_path_is_that_of_its_last_answer() -> None:
+    choice = measured({WAN: 0.040})
+    assert (choice.via(WAN), choice.via(LAN)) == (0, 0)
+    choice.answered(WAN, 0.040, 2.0, via=7)
+    assert choice.via(WAN) == 7
+
+
 def test_two_paths_whose_round_trips_alternate_do_not_take_turns() -> None:
     choice, present, moves = PathChoice(0.0), WAN, 0
     for second in range(600):

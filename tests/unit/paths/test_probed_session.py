@@ -52,9 +52,9 @@ def test_the_next_round_is_a_keepalive_away_when_the_peer_was_heard() -> None:
 def test_the_way_that_was_left_is_the_last_alternate() -> None:
     probed = session()
     probed.alternates = (OTHER, THIRD)
-    probed.move(OTHER, 1.0)
+    probed.move(OTHER, 0, 1.0)
     assert (probed.path, probed.alternates) == (OTHER, (THIRD, PATH))
-    probed.move(PATH, 2.0)
+    probed.move(PATH, 0, 2.0)
     assert (probed.path, probed.alternates) == (PATH, (THIRD, OTHER))
 
 
@@ -63,22 +63,30 @@ def test_alternates_are_bounded_each_once_and_never_the_path(moves: list[int]) -
     probed = session()
     for port in moves:
         if probed.path.port != port:
-            probed.move(Endpoint(PATH.address, port), 0.0)
+            probed.move(Endpoint(PATH.address, port), 0, 0.0)
         assert probed.path not in probed.alternates
         assert len(set(probed.alternates)) == len(probed.alternates) <= MAX_ALTERNATES
 
 
 def test_what_comes_by_the_way_that_was_left_is_late_for_a_while() -> None:
     probed = session()
-    probed.move(OTHER, 1.0)
+    probed.move(OTHER, 0, 1.0)
     assert probed.is_late(PATH, 1.0 + FOLLOW_S - 0.01)
     assert not probed.is_late(PATH, 1.0 + FOLLOW_S)
     assert not probed.is_late(THIRD, 1.0)
 
 
+def test_another_port_to_the_same_endpoint_leaves_no_way() -> None:
+    probed = session()
+    probed.move(PATH, 7, 1.0)
+    assert probed.is_path(PATH, 7)
+    assert probed.alternates == ()
+    assert not probed.is_late(PATH, 1.0)
+
+
 def test_nothing_is_late_while_the_path_is_silent() -> None:
     probed = session()
-    probed.move(OTHER, 1.0)
+    probed.move(OTHER, 0, 1.0)
     probed.begin_round(1.0, suspect=True)
     probed.round_index = SUSPECT_AFTER + 1
     assert not probed.is_late(PATH, 1.5)

@@ -268,6 +268,83 @@ def test_a_lost_validation_is_repeated_with_the_next_probe_of_the_peer() -> None
         assert [sent.destination for sent in prober.sent()] == [ELSEWHERE, ELSEWHERE]
 
 
+def test_what_goes_to_the_path_leaves_from_its_port() -> None:
+    prober = Probing(via=7)
+    prober.a.ping(B, 1, 0.1)
+    prober.a.set_alternates(B, [ELSEWHERE], 0.1)
+    prober.run_until(0.45)
+    assert {(sent.destination, sent.via) for sent in prober.sent()} == {(AT_B, 7), (ELSEWHERE, None)}
+
+
+def test_a_peer_whose_probes_come_to_another_port_moves_the_path_there_when_it_answers_through_it() -> None:
+    """Our NAT has forgotten the mapping, and shows the peer, which is where it was, that of another port."""
+    prober = Probing()
+    prober.answer_after(0.0)
+    prober.b.start(A, KEY, AT_A, 1.0)
+    (probe,) = prober.from_b()
+    prober.a.receive_datagram(probe.payload, AT_B, 1.02, via=7)
+    answers = prober.sent()
+    assert [(answer.destination, answer.via) for answer in answers] == [(AT_B, 7), (AT_B, 7)]
+    assert prober.events == []
+    prober.b.receive_datagram(answers[1].payload, AT_A, 1.04)
+    (reply,) = prober.from_b()
+    prober.a.receive_datagram(reply.payload, AT_B, 1.06, via=7)
+    prober.collect()
+    assert prober.events == [PathMoved(B, AT_B, 7)]
+
+
+def test_an_answer_to_another_port_than_was_asked_from_moves_nothing() -> None:
+    """It shows that datagrams come in there, not that ours arrive from there."""
+    prober = Probing()
+    prober.run_until(1.05)
+    (*_, probe) = prober.sent()
+    prober.b.receive_datagram(probe.payload, AT_A, 1.05)
+    (reply,) = prober.from_b()
+    prober.a.receive_datagram(reply.payload, AT_B, 1.07, via=7)
+    prober.collect()
+    assert prober.events == [PathSilent(B)]
+
+
+def test_another_port_from_which_a_punch_has_reached_the_peer_is_compared_and_taken_when_the_path_is_silent() -> None:
+    prober = Probing()
+    prober.answer_after(0.0)
+    prober.a.path_found(B, AT_B, 5.0, via=7)
+    (probe,) = prober.sent()
+    assert (probe.destination, probe.via) == (AT_B, 7)
+    assert ProbeDatagram.decode(probe.payload).compares
+    prober.b.receive_datagram(probe.payload, AT_A, 5.0)
+    prober.a.receive_datagram(prober.from_b()[0].payload, AT_B, 5.02, via=7)
+    prober.collect()
+    assert prober.events == []
+    prober.a.probe(B, 6.0)
+    prober.sent()
+    prober.run_until(6.6)
+    again, other = prober.sent()
+    assert (again.via, other.via) == (0, 7)
+    prober.b.receive_datagram(other.payload, AT_A, 6.6)
+    prober.a.receive_datagram(prober.from_b()[0].payload, AT_B, 6.62, via=7)
+    prober.collect()
+    assert prober.events == [PathSilent(B), PathMoved(B, AT_B, 7)]
+
+
+def test_a_faster_path_is_taken_with_the_port_that_leads_there() -> None:
+    prober = Probing()
+    prober.a.set_alternates(B, [ELSEWHERE], 0.0)
+    now = 0.0
+    while PathMoved(B, ELSEWHERE, 7) not in prober.events and now < 20:
+        now += 0.05
+        prober.run_until(now)
+        for probe in prober.sent():
+            prober.b.receive_datagram(probe.payload, AT_A, now)
+            (reply,) = prober.from_b()
+            if probe.destination == AT_B:
+                prober.a.receive_datagram(reply.payload, AT_B, now + 0.04)
+            else:
+                prober.a.receive_datagram(reply.payload, ELSEWHERE, now + 0.001, via=7)
+        prober.collect()
+    assert prober.events == [PathMoved(B, ELSEWHERE, 7)]
+
+
 def test_one_peer_is_probed_at_once_unless_it_is_being_asked_already() -> None:
     prober = Probing()
     prober.a.heard(B, 0.1)
@@ -367,10 +444,11 @@ class Probing:
     events: list[ProbeEvent] = field(default_factory=list)
     in_flight: list[Transmit] = field(default_factory=list)
     at_b: Endpoint = AT_B
+    via: int = 0
 
     def __post_init__(self) -> None:
         self.b.start(A, KEY, AT_A, 0.0, delay_s=1e6)
-        self.a.start(B, KEY, self.at_b, 0.0)
+        self.a.start(B, KEY, self.at_b, 0.0, via=self.via)
 
     @property
     def narrow(self) -> bool:

@@ -591,6 +591,7 @@ def reply_of_peer(probe: Transmit, token: bytes = TOKEN, peer: PeerID = PEER) ->
 
 
 def answer(puncher: Puncher, probe: Transmit, *, now: float) -> None:
+    assert probe.via is not None  # each probe names its port: that of an earlier punch may lead there as well
     puncher.receive_datagram(reply_of_peer(probe), probe.destination, probe.via, now)
 
 
@@ -664,6 +665,7 @@ class PortsComeBack(RuleBasedStateMachine):
     def reply_comes(self, data: st.DataObject, which: int, token: int) -> None:
         probe = data.draw(st.sampled_from(self.asked[-40:]))
         reply = reply_of_peer(probe, bytes([token]) * 16, self.PEERS[which])
+        assert probe.via is not None
         self.receive(reply, probe.destination, probe.via)
 
     @precondition(lambda self: self.open)

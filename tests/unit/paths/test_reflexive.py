@@ -131,6 +131,10 @@ def test_fewer_servers_than_before_are_not_asked_again() -> None:
     assert {request.destination for request in transmits(discovery)} == {SERVERS[0]}
 
 
+def test_it_is_the_main_port_that_is_asked_for_whatever_else_may_lead_to_a_server() -> None:
+    assert {request.via for request in transmits(asking())} == {0}
+
+
 def test_a_second_round_is_a_refresh_until_all_have_answered() -> None:
     discovery = asking(SERVERS[:1])
     assert discovery.is_asking_over(4)
