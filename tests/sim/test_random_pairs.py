@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import combinations_with_replacement
 
 import pytest
+from tests.sim.nat.behaviour import FIREWALL, LINUX, SYMMETRIC, Nat
 from tests.sim.nat.lab_results import SITES
 from tests.sim.pairs import faults
 from tests.sim.pairs.mix import PLACES, SHARES, Mix
@@ -65,6 +66,16 @@ def test_the_model_of_each_lab_kind_behaves_as_its_kind() -> None:
             seen = seen.behind(of(nat, seen))
         assert seen.udp == kind.behaviour.udp
         assert not seen.udp or (seen.mapping, seen.filtering) == (kind.behaviour.mapping, kind.behaviour.filtering)
+
+
+@pytest.mark.parametrize("shared", [FIREWALL, Nat(hairpin=True), Nat(hairpin=False), None], ids=str)
+def test_what_two_networks_are_both_behind_matters_only_when_it_translates(shared: Nat | None) -> None:
+    """Through a firewall alone they see each other as the internet sees them, and their packets do not pass it."""
+    boxes = () if shared is None else (shared,)
+    outcome = run(Scenario(1, (Access((*boxes, LINUX)), Access((*boxes, SYMMETRIC))), shared=len(boxes)))
+    turned_round = shared is None or shared.hairpin or not shared.translates
+    assert outcome.expectation.method is (Method.BIRTHDAY if turned_round else Method.NEVER)
+    assert not outcome.problem
 
 
 def test_the_shares_of_places_add_up_and_every_share_says_where_it_comes_from() -> None:

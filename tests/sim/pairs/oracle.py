@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import takewhile
 
 from tests.sim.host import Host
 from tests.sim.nat import behaviour as sim
@@ -15,6 +14,7 @@ from tests.sim.site import Site
 from shadowmesh.lab.nat.theory import Behaviour, Dependence, Method, Ports, method
 
 _OPEN = Behaviour()
+_ANOTHER_ADDRESS = "another address of a pool each time"
 _DEPENDENCE = {
     sim.EI: Dependence.ENDPOINT_INDEPENDENT,
     sim.AD: Dependence.ADDRESS_DEPENDENT,
@@ -24,15 +24,10 @@ _DEPENDENCE = {
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """`doubt`: what the theory does not know of and makes it a matter of luck; empty for nearly all.
-
-    `may_be_guessed`: two hard sides for which no method is known. Each sends to some ports of the other, which may be
-    the right ones, the likelier the smaller the block that they are drawn from.
-    """
+    """`doubt`: what the theory does not know of and makes it a matter of luck; empty for nearly all."""
 
     method: Method
     doubt: str = ""
-    may_be_guessed: bool = False
 
     @property
     def is_direct(self) -> bool:
@@ -45,33 +40,35 @@ def expected(a: Host, b: Host) -> Expectation:
         return Expectation(Method.PLAIN)
     ways = [_by_ipv4(a, b)]
     if all(len(host.addresses) > 1 for host in (a, b)):
-        ways.append(Expectation(method(*(_chain(host.site, 6) for host in (a, b)))))
+        ways.append(Expectation(method(*(_chain(list(_outwards(host.site)), 6) for host in (a, b)))))
     return min(ways, key=lambda way: (list(Method).index(way.method), way.doubt))
 
 
 def _by_ipv4(a: Host, b: Host) -> Expectation:
     shared = _nearest_shared(a.site, b.site)
-    shared_box = shared.boxes.get(4)
-    # They know their endpoints at the internet alone: a NAT that both are behind has to turn their packets round.
-    # A firewall leaves the endpoints as they are, and sees nothing of what passes inside of it.
-    is_firewall = shared_box is not None and not shared_box.behaviour.translates
-    if shared_box is not None and not is_firewall and not shared_box.behaviour.hairpin:
+    shared_nat = next(filter(_translates, _outwards(shared)), None)
+    # They know their endpoints at the internet alone, so that a NAT which both are behind has to turn their packets
+    # round. Behind a firewall alone they have the same endpoints for each other as there, and their packets pass none.
+    if shared_nat is not None and not shared_nat.boxes[4].behaviour.hairpin:
         return Expectation(Method.NEVER)
-    sides = [_seen_by_ipv4(host, shared if is_firewall else None) for host in (a, b)]
-    scattered = [not host.maps_port and _is_scattered(host.site) for host in (a, b)]
+    crossed = [list(_outwards(host.site)) for host in (a, b)]
+    if shared_nat is None:
+        crossed = [path[: path.index(shared)] for path in crossed]
+    sides = [_seen_by_ipv4(host, path) for host, path in zip((a, b), crossed, strict=True)]
+    scattered = [not host.maps_port and _is_scattered(path) for host, path in zip((a, b), crossed, strict=True)]
     # A filter of addresses knows one of a pool, and the next packet comes from another.
-    sides = [_seen_from_a_pool(side) if other else side for side, other in zip(sides, reversed(scattered), strict=True)]
-    needed = method(*sides)
-    doubt = _doubt(needed, sides, any(scattered), any(_claims(host.site) for host in (a, b)))
-    may_be_guessed = needed is Method.NEVER and all(side.udp for side in sides)
-    return Expectation(needed, doubt, may_be_guessed)
+    seen = [_seen_from_a_pool(side) if other else side for side, other in zip(sides, reversed(scattered), strict=True)]
+    needed = method(*seen)
+    if needed is Method.NEVER and method(*sides) is not Method.NEVER:
+        return Expectation(needed, _ANOTHER_ADDRESS)  # or from the same
+    return Expectation(needed, _doubt(needed, seen, any(scattered), any(map(_claims, crossed))))
 
 
 def _doubt(needed: Method, sides: list[Behaviour], scattered: bool, claims: bool) -> str:
     if claims and needed is not Method.NEVER:
         return "an open input chain: a probe that comes too early spoils its port"
     if scattered and needed in (Method.PREDICTION, Method.BIRTHDAY):
-        return "another address of a pool each time"
+        return _ANOTHER_ADDRESS
     by_endpoint = all(side.mapping is Dependence.ADDRESS_AND_PORT_DEPENDENT for side in sides)
     hard = all(side.mapping is not Dependence.ENDPOINT_INDEPENDENT for side in sides)
     if needed is Method.SOURCE_LEARNING and (by_endpoint or (hard and scattered)):
@@ -79,13 +76,17 @@ def _doubt(needed: Method, sides: list[Behaviour], scattered: bool, claims: bool
     return ""
 
 
-def _claims(site: Site) -> bool:
-    return any(4 in each.boxes and each.boxes[4].behaviour.unsolicited_claims for each in _outwards(site))
+def _translates(site: Site) -> bool:
+    return 4 in site.boxes and site.boxes[4].behaviour.translates
 
 
-def _seen_by_ipv4(host: Host, within: Site | None) -> Behaviour:
+def _claims(path: Sequence[Site]) -> bool:
+    return any(4 in each.boxes and each.boxes[4].behaviour.unsolicited_claims for each in path)
+
+
+def _seen_by_ipv4(host: Host, path: Sequence[Site]) -> Behaviour:
     """A mapped port is open to everybody, whatever the router does with the others."""
-    seen = _chain(host.site, 4, within)
+    seen = _chain(path, 4)
     return replace(_OPEN, udp=seen.udp) if host.maps_port else seen
 
 
@@ -95,20 +96,20 @@ def _seen_from_a_pool(side: Behaviour) -> Behaviour:
     return side
 
 
-def _is_scattered(site: Site) -> bool:
+def _is_scattered(path: Sequence[Site]) -> bool:
     """Each new mapping, of a box or of one inside of it, may get another address."""
     mappings_differ = False
-    for nat in (each.boxes[4].behaviour for each in _outwards(site) if 4 in each.boxes):
+    for nat in (each.boxes[4].behaviour for each in path if 4 in each.boxes):
         mappings_differ |= nat.mapping is not sim.EI
         if mappings_differ and nat.pooling is Pooling.ARBITRARY and nat.outside_addresses > 1:
             return True
     return False
 
 
-def _chain(site: Site, version: int, within: Site | None = None) -> Behaviour:
-    """All boxes between the site and the internet, or a network within, in a row."""
+def _chain(path: Sequence[Site], version: int) -> Behaviour:
+    """All boxes on the path, outwards, in a row."""
     seen = _OPEN
-    for each in takewhile(lambda outer: outer is not within, _outwards(site)):
+    for each in path:
         if version in each.boxes:
             seen = seen.behind(of(each.boxes[version].behaviour, seen))
     return seen
@@ -123,8 +124,11 @@ def _ports(nat: Nat, inner: Behaviour) -> Ports:
     if isinstance(nat.ports, Sequential):
         return Ports.SEQUENTIAL
     # The first mapping of an inside endpoint keeps its port; with a mapping a destination the others are drawn. A hard
-    # NAT inside shows a new endpoint each time, so that all are first ones.
-    keeps = nat.mapping is sim.EI or inner.mapping is not Dependence.ENDPOINT_INDEPENDENT
+    # NAT inside shows a new endpoint each time, so that all are first ones. So are those of the fresh ports from which
+    # a node sends where the mapping depends on the address alone, if it finds that they are counted inside.
+    are_first = inner.mapping is not Dependence.ENDPOINT_INDEPENDENT
+    are_counted = nat.mapping is sim.AD and inner.ports is Ports.SEQUENTIAL
+    keeps = nat.mapping is sim.EI or are_first or are_counted
     return Ports.PRESERVED if keeps and isinstance(nat.ports, Preserving) else Ports.RANDOM
 
 

@@ -33,7 +33,7 @@ class Outcome:
                 return "must go direct, and does not" if not self.expectation.doubt else ""
             return "" if self.data_flows else "connected, but no data flows"
         if self.direct:
-            return "" if self.expectation.may_be_guessed else "goes direct, and no method is known"
+            return "" if self.expectation.doubt else "goes direct, and no method is known"
         return "" if _REASON in self.first_failure else f"no clear reason: {self.first_failure!r}"
 
 

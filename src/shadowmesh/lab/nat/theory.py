@@ -42,18 +42,35 @@ class Behaviour:
     filtering: Dependence = Dependence.ENDPOINT_INDEPENDENT
     ports: Ports = Ports.PRESERVED
     udp: bool = True  # False: no UDP passes
+    filtered_mapping: Dependence | None = None  # as far as the outermost filter; None: all of it
 
     def behind(self, outer: "Behaviour") -> "Behaviour":
         """This and another NAT in a row, as a home's router and its carrier: the harder mapping and filtering.
 
         The outer one chooses the ports that others see, unless it keeps the inner one's.
         """
+        mapping = max(self.mapping, outer.mapping)
+        filtered = self._filtered_mapping if outer.filtering == Dependence.ENDPOINT_INDEPENDENT else mapping
         return Behaviour(
-            max(self.mapping, outer.mapping),
+            mapping,
             max(self.filtering, outer.filtering),
             self.ports if outer.ports is Ports.PRESERVED else outer.ports,
             self.udp and outer.udp,
+            None if filtered == mapping else filtered,
         )
+
+    @property
+    def lets_in_unannounced(self) -> bool:
+        """Whether somebody, at an address that we have sent to, reaches our announced endpoint from another port."""
+        # A filter looks at the mapping that a datagram came to. Only where that is one for all has it been used to send
+        # to the peer's address; and to the port that the peer now uses nothing was sent, which only a stable one has.
+        if self.filtering == Dependence.ADDRESS_DEPENDENT:
+            return self._filtered_mapping == Dependence.ENDPOINT_INDEPENDENT
+        return self.filtering == Dependence.ENDPOINT_INDEPENDENT
+
+    @property
+    def _filtered_mapping(self) -> Dependence:
+        return self.mapping if self.filtered_mapping is None else self.filtered_mapping
 
 
 def method(a: Behaviour, b: Behaviour) -> Method:
@@ -85,15 +102,7 @@ def _reaches_and_hears(sender: Behaviour, receiver: Behaviour) -> bool:
 
     Of a pair that is not stable on both sides.
     """
-    return _lets_in_unannounced(receiver) and _answer_arrives(sender, receiver)
-
-
-def _lets_in_unannounced(receiver: Behaviour) -> bool:
-    # From its announced endpoint it has sent to the sender's address, if it is stable; but not to the port that the
-    # sender now uses. That would be known only of a stable sender.
-    if receiver.filtering == Dependence.ADDRESS_DEPENDENT:
-        return _stable(receiver)
-    return receiver.filtering == Dependence.ENDPOINT_INDEPENDENT
+    return receiver.lets_in_unannounced and _answer_arrives(sender, receiver)
 
 
 def _answer_arrives(sender: Behaviour, receiver: Behaviour) -> bool:

@@ -64,6 +64,17 @@ def test_the_outer_nat_chooses_the_ports_that_are_seen() -> None:
     assert method(SEQUENTIAL.behind(CONE), PORT_RESTRICTED) is Method.PREDICTION
 
 
+def test_a_filter_that_knows_addresses_looks_at_the_mapping_as_far_as_itself() -> None:
+    """A carrier that maps anew for each address lets all in: the home behind it has sent to the peer's address from the
+    mapping that it shows to everybody, and lets the peer in. The other way round the filter knows the observer alone.
+    """
+    open_carrier, peer = Behaviour(AD, EI, Ports.RANDOM), Behaviour(AD, AD, Ports.RANDOM)
+    assert method(ADDRESS_RESTRICTED.behind(open_carrier), peer) is Method.SOURCE_LEARNING
+    assert method(open_carrier.behind(ADDRESS_RESTRICTED), peer) is Method.NEVER
+    assert method(CONE.behind(ADDRESS_RESTRICTED).behind(open_carrier).behind(CONE), peer) is Method.SOURCE_LEARNING
+    assert method(ADDRESS_RESTRICTED.behind(open_carrier).behind(ADDRESS_RESTRICTED), peer) is Method.NEVER
+
+
 @given(behaviours)
 def test_a_host_without_any_nat_is_reached_by_everyone_who_has_udp(a: Behaviour) -> None:
     assert punches(a, Behaviour()) == a.udp
