@@ -79,6 +79,17 @@ def test_a_rebound_symmetric_nat_shows_the_peer_another_of_our_ports_and_packets
     keeps_its_session(alice, bob)
 
 
+@pytest.mark.parametrize("far", ["linux", "strict", "carrier"])
+def test_a_peer_whose_nat_forgot_unnoticed_tells_its_new_address_soon_after_it_is_called(far: str) -> None:
+    """Nothing passes, so that it learns only by the call that its path may be gone as well."""
+    world, alice, bob = connected(STRICT, NATS[far])
+    world.run_for(30)
+    alice.site.rebind()
+    bob.site.rebind()
+    assert world.data_flows(alice, bob, limit_s=UNNOTICED_S)
+    keeps_its_session(alice, bob)
+
+
 def test_who_only_receives_asks_when_its_mapping_has_gone() -> None:
     """The sender hears nothing either way: only the receiver can open its own NAT again."""
     world, alice, bob = connected(None, STRICT)

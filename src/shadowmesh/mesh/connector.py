@@ -379,9 +379,10 @@ class Connector:
         peer.call_candidates, peer.nat = candidates, nat
         if peer.state is PeerState.CONNECTED:
             # Its path or its addresses are others; or it has lost the session, and begins a handshake on what is found.
-            if now >= peer.connected_at + FRESH_SESSION_S:
+            is_fresh = now < peer.connected_at + FRESH_SESSION_S
+            if not is_fresh:
                 self._attempts.punch(peer, call.token)
-            self._attempts.out.append(CandidatesLearnt(peer.peer_id))
+            self._attempts.out.append(CandidatesLearnt(peer.peer_id, path_in_doubt=not (is_fresh or call.answer)))
         elif peer.attempt is None:
             peer.wanted_until = max(peer.wanted_until, now + RECENTLY_WANTED_S)
             self._attempts.punch(peer, call.token)

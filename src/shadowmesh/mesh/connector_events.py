@@ -48,9 +48,13 @@ class PunchWanted:
 
 @dataclass(frozen=True, slots=True)
 class CandidatesLearnt:
-    """A peer with a session has told where it may be reached now."""
+    """A peer with a session has told where it may be reached now.
+
+    `path_in_doubt`: it has called, as its path is silent or its addresses are others. Ours may be silent, unnoticed.
+    """
 
     peer: PeerID
+    path_in_doubt: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -243,8 +243,10 @@ class Parts:
             case PunchOver(peer=peer):
                 self.puncher.stop(peer)
                 self._drain_puncher(now)
-            case CandidatesLearnt(peer=peer):
+            case CandidatesLearnt(peer=peer, path_in_doubt=path_in_doubt):
                 self.tunnels.learnt(peer, self.connector.endpoints(peer), now)
+                if path_in_doubt:
+                    self.tunnels.probe(peer, now)
             case _:
                 self.out.append(output)
 

@@ -24,8 +24,14 @@ from tests.unit.mesh.records import record_of
 
 from shadowmesh.backbone_protocol.updates import CallFailed, Refused, Update
 from shadowmesh.mesh.calls import REPEAT_S
-from shadowmesh.mesh.connector import ONLINE_JITTER_S, PACKET_RETRY_S, START_PEERS, ConnectorDrop
-from shadowmesh.mesh.connector_events import AttemptFailed, RecordNeeded
+from shadowmesh.mesh.connector import (
+    FRESH_SESSION_S,
+    ONLINE_JITTER_S,
+    PACKET_RETRY_S,
+    START_PEERS,
+    ConnectorDrop,
+)
+from shadowmesh.mesh.connector_events import AttemptFailed, CandidatesLearnt, RecordNeeded
 from shadowmesh.mesh.known_peers import KnownPeers
 from shadowmesh.mesh.outputs import SendUpdate
 from shadowmesh.mesh.peers import RECENTLY_WANTED_S
@@ -147,6 +153,24 @@ def test_while_connected_a_newer_record_is_asked_for_and_the_held_one_is_not() -
         node.connector.update_received(Update(peer=BOB.peer_id.raw, record_id=record_id, hints=hints), 0.0)
         assert (RecordNeeded(BOB.peer_id) in node.others()) is asked
     assert node.state() is PeerState.CONNECTED
+
+
+@pytest.mark.parametrize(("after_s", "in_doubt"), [(FRESH_SESSION_S - 0.1, False), (FRESH_SESSION_S, True)])
+def test_a_call_of_a_connected_peer_casts_doubt_on_the_path_unless_it_crossed_the_handshake(
+    after_s: float, in_doubt: bool
+) -> None:
+    node = Node(RECORD, link=ONLINE)
+    node.connector.connected(BOB.peer_id, -after_s)
+    node.receive_call(BOB.peer_id, WHERE)
+    assert CandidatesLearnt(BOB.peer_id, path_in_doubt=in_doubt) in node.others()
+
+
+def test_an_answer_of_a_connected_peer_casts_none_we_have_called_ourselves() -> None:
+    node = Node(RECORD, link=ONLINE)
+    node.connector.connected(BOB.peer_id, -100.0)
+    node.connector.call(BOB.peer_id, 0.0)
+    node.answer(node.call())
+    assert CandidatesLearnt(BOB.peer_id, path_in_doubt=False) in node.others()
 
 
 def test_malformed_and_unexpected_updates_are_counted() -> None:
