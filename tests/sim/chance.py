@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 T = TypeVar("T")
+_BLOCK_BYTES = 32
 
 
 class SeededEntropy:
@@ -14,14 +15,16 @@ class SeededEntropy:
 
     def __init__(self, *seed: object) -> None:
         self._key = hashlib.sha256(repr(seed).encode()).digest()
-        self._counter = 0
+        self._counter = -1  # of the last block
 
     def __call__(self, count: int) -> bytes:
-        blocks = []
-        for _ in range(-(-count // 32)):
-            blocks.append(hashlib.sha256(self._key + self._counter.to_bytes(8, "big")).digest())
-            self._counter += 1
-        return b"".join(blocks)[:count]
+        if 0 < count <= _BLOCK_BYTES:  # as for each packet of a simulation
+            return self._block()[:count]
+        return b"".join(self._block() for _ in range(-(-count // _BLOCK_BYTES)))[:count]
+
+    def _block(self) -> bytes:
+        self._counter += 1
+        return hashlib.sha256(self._key + self._counter.to_bytes(8, "big")).digest()
 
     def fraction(self) -> float:
         return int.from_bytes(self(4), "big") / 2**32

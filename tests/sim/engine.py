@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from collections import Counter
 from collections.abc import Callable
@@ -117,4 +116,4 @@ class SimEngine:
 
     @staticmethod
     def _tag(peer: InstallPeer, body: bytes) -> bytes:
-        return hmac.digest(peer.psk, hashlib.sha256(body).digest(), "sha256")[:_TAG_BYTES]
+        return hmac.digest(peer.psk, body, "sha256")[:_TAG_BYTES]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from tests.sim.backbone import Client, SimBackbone
@@ -101,12 +102,12 @@ class Host:
 
     @property
     def endpoint(self) -> Endpoint:
-        return Endpoint.of(self.address, PORT)
+        return _endpoint(self.address, PORT)
 
     @property
     def endpoints(self) -> list[Endpoint]:
         """None while the host's own link is down."""
-        return [Endpoint.of(address, PORT) for address in self.addresses] if self.plugged else []
+        return self._endpoints_of(0)
 
     @property
     def is_online(self) -> bool:
@@ -361,7 +362,7 @@ class Host:
             self.site.detach(endpoint)
 
     def _endpoints_of(self, via: int) -> list[Endpoint]:
-        return [Endpoint(endpoint.address, via or PORT) for endpoint in self.endpoints]
+        return [_endpoint(address, via or PORT) for address in self.addresses] if self.plugged else []
 
     def _open_ports(self, count: int) -> list[int]:
         opened = list(range(self._next_port, self._next_port + count))
@@ -400,3 +401,9 @@ class Host:
             roamed = self.engine.receive_datagram(data, source)
             if roamed is not None:
                 self.feed(lambda mesh, now: mesh.peer_roamed(roamed, source, now))
+
+
+@lru_cache(maxsize=4096)
+def _endpoint(address: str, port: int) -> Endpoint:
+    """Asked for at each packet."""
+    return Endpoint.of(address, port)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from tests.sim.chance import SeededEntropy
 from tests.sim.nat.box import Packet
@@ -66,7 +67,7 @@ class VirtualNetwork:
 
     def send(self, payload: bytes, source: Endpoint, destination: Endpoint, site: Site | None = None) -> None:
         """From a host of the site, or of the internet."""
-        pair = str(source.address), str(destination.address)
+        pair = _address(source), _address(destination)
         self.sent_bytes[pair[0]] += len(payload)
         self.sent_datagrams[pair[0]] += 1
         self.destinations[pair] += 1
@@ -101,8 +102,13 @@ class VirtualNetwork:
             return True
         if not self._crosses_internet(route):
             return False
-        pair = str(route.packet.source.address), str(route.packet.destination.address)
-        return frozenset(pair) in self._cut or pair in self._deaf or self._chance.fraction() < self.weather.loss
+        return self._is_cut(route.packet) or self._chance.fraction() < self.weather.loss
+
+    def _is_cut(self, packet: Packet) -> bool:
+        if not self._cut and not self._deaf:
+            return False
+        pair = _address(packet.source), _address(packet.destination)
+        return frozenset(pair) in self._cut or pair in self._deaf
 
     def _lost_on_links(self, route: Route) -> bool:
         return any(link.loss and self._chance.fraction() < link.loss for link in route.links)
@@ -124,6 +130,12 @@ class VirtualNetwork:
             self._timeline.after(down.latency_s, lambda: _hand_over(down))
         else:
             _hand_over(down)
+
+
+@lru_cache(maxsize=4096)
+def _address(endpoint: Endpoint) -> str:
+    """In text, which is asked for at each packet."""
+    return str(endpoint.address)
 
 
 def _hand_over(route: Route) -> None:

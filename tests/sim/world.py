@@ -179,9 +179,11 @@ class World:
                 host.handle_timeout()
 
     def _next_at(self) -> float | None:
-        deadlines = [host.deadline for host in self.hosts.values()]
-        deadlines.append(self.timeline.next_at())
-        return min((at for at in deadlines if at is not None), default=None)
+        first = self.timeline.next_at()
+        for host in self.hosts.values():
+            if host.deadline is not None and (first is None or host.deadline < first):
+                first = host.deadline
+        return first
 
     def _backbone(self, index: int, stun_addresses: int, *, ipv6: bool) -> SimBackbone:
         url = f"https://backbone{index}.example"

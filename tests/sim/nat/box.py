@@ -8,7 +8,7 @@ boxes do, whose one table of sessions serves both ends.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import inf
 
 from tests.sim.chance import SeededEntropy
@@ -81,7 +81,7 @@ class NatBox:
             self.refused += 1
             return None
         self._refresh(entry, packet.destination, now)
-        sent = replace(packet, source=entry.outside)
+        sent = Packet(entry.outside, packet.destination, packet.payload)
         if packet.destination.address not in self.outside:
             return sent
         return self.inbound(sent, now) if self.behaviour.hairpin else None
@@ -101,7 +101,7 @@ class NatBox:
             return None
         if self.behaviour.refreshed_by_inbound:
             self._refresh(entry, packet.source, now)
-        return replace(packet, destination=entry.inside)
+        return Packet(packet.source, entry.inside, packet.payload)
 
     def entries(self, now: float) -> int:
         """How full the table is."""
@@ -114,7 +114,7 @@ class NatBox:
         entry = self._by_forward.setdefault((inside, packet.source), _Entry(inside, packet.destination, now))
         self._refresh(entry, packet.source, now)
         self._sweep_at = min(self._sweep_at, now + self.behaviour.timeout_s)
-        return replace(packet, destination=inside)
+        return Packet(packet.source, inside, packet.payload)
 
     def _holder(self, outside: Endpoint) -> Endpoint | None:
         return next((entry.inside for (held, _), entry in self._by_outside.items() if held == outside), None)
