@@ -18,6 +18,7 @@ from shadowmesh.session.cipher import Cipher
 from shadowmesh.wire.endpoint import Endpoint
 
 AES = Cipher.AES_256_GCM
+AFTER_AN_INITIATION_S = 0.03  # a peer takes none within 20 ms, and that one is repeated after 5 s only
 A_ADDRESS, B_ADDRESS = IPv6Address("fd00::a"), IPv6Address("fd00::b")
 
 
@@ -49,6 +50,7 @@ async def test_a_psk_that_the_responder_changes_first_takes_over_with_the_initia
         a.shell.obey(InstallPeer(b.key, before, b.endpoint, (f"{B_ADDRESS}/128",), initiate=True, cipher=AES))
         assert await a.next() == ("peer_handshake", (b.key,))
         assert await b.next() == ("peer_handshake", (a.key,))
+        await asyncio.sleep(AFTER_AN_INITIATION_S)
         b.shell.obey(InstallPeer(a.key, after, a.endpoint, (f"{A_ADDRESS}/128",), initiate=False, cipher=AES))
         a.shell.obey(InstallPeer(b.key, after, b.endpoint, (f"{B_ADDRESS}/128",), initiate=True, cipher=AES))
         assert await a.next() == ("peer_handshake", (b.key,))
