@@ -6,40 +6,27 @@ Needs root, wireguard-go and wg. What is compared in the same run: a cache hit w
 the bare TCP round trip to the backbone, start-up and memory with wireguard-go set up by `wg`.
 """
 
-import argparse
-import json
 import os
 import socket
-import statistics
-import sys
 import time
 import timeit
 from base64 import b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from bench.figures import Figure, Layout, run
+from bench.tunnel.measures import MIB, resident_bytes
+from bench.two_nodes import two_nodes_and_backbone
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from shadowmesh.demo.actors import Backbone, LightNode
 from shadowmesh.identity.names import Fingerprint
 from shadowmesh.kademlia.cache import MAX_CACHE_ENTRIES, PeerCache
 from shadowmesh.lab.host import Host
-from shadowmesh.lab.network import Network
 from shadowmesh.records.cache_entry import CACHE_ENTRY_BYTES, CacheEntry
 
 HITS = 20_000
-MIB = 1 << 20
-
-
-@dataclass(slots=True)
-class Figure:
-    what: str
-    unit: str
-    compared_with: str
-    ours: list[float] = field(default_factory=list)
-    theirs: list[float] = field(default_factory=list)
 
 
 def cache_hit(repeat: int) -> Figure:
@@ -133,45 +120,18 @@ def first_ping(host: Host, address: str, limit_s: float = 20.0) -> None:
         time.sleep(0.005)
 
 
-def resident_bytes(pid: int) -> int:
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
-
-
 def measure(repeat: int) -> list[Figure]:
-    with TemporaryDirectory() as name, Network() as network:
-        folder = Path(name)
-        backbone = Backbone(network.host("backbone"), folder / "backbone")
-        backbone.start()
-        alice, bob = (LightNode(network.host(name), folder / name) for name in ("alice", "bob"))
-        strangers = [LightNode(bob.host, folder / f"stranger{number}") for number in range(repeat)]
+    with two_nodes_and_backbone() as (alice, bob, backbone):
+        strangers = [LightNode(bob.host, bob.home.with_name(f"stranger{number}")) for number in range(repeat)]
         for stranger in strangers:
             stranger.up("--backbone", backbone.pin, "--tun", "none", "--port", "0")
             stranger.wait_online()
             stranger.process.stop()
-        for node in (alice, bob):
-            node.up("--backbone", backbone.pin)
-            node.wait_online()
-        alice.trust(bob)
-        bob.trust(alice)
-        alice.ping_through_tunnel(bob)
         return [cache_hit(repeat), miss(alice, backbone, strangers), *start_to_ping(alice, bob, repeat)]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeat", type=int, default=5)
-    parser.add_argument("--json", action="store_true", help="all figures, for a program to read")
-    arguments = parser.parse_args()
-    figures = measure(arguments.repeat)
-    if arguments.json:
-        json.dump({figure.what: [figure.ours, figure.theirs] for figure in figures}, sys.stdout, indent=2)
-        return
-    for figure in figures:
-        ours, theirs = statistics.median(figure.ours), statistics.median(figure.theirs)
-        spread = f"({min(figure.ours):.2f}-{max(figure.ours):.2f})"
-        compared = f"{figure.compared_with} {theirs:.2f}"
-        print(f"{figure.what:42}{ours:9.2f} {figure.unit:4}{spread:>16}   {compared}: {ours / theirs:.2f}x")
+    run(__doc__.splitlines()[0], measure, Layout(what=42, ours=9, unit=4, spread=16, digits=2))
 
 
 if __name__ == "__main__":

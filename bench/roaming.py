@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import argparse
 import json
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.e2e.roaming_lab import CHANGES, Change, couple, wait_recovered
-
+from shadowmesh.demo.actors import start_pair
 from shadowmesh.lab.errors import LabError
+from shadowmesh.lab.nat.roaming import CHANGES, Change, couple
+from shadowmesh.lab.numbered_data import wait_recovered
 
 LIMIT_S = 60.0
 SETTLED_S = 5.0
@@ -21,7 +24,10 @@ SETTLED_S = 5.0
 
 def measure(change: Change) -> tuple[float | None, float | None]:
     """For the datagrams, and for TCP, whose own timer doubles while nothing passes. None: not within a minute."""
-    with TemporaryDirectory(prefix="roam-", dir="/tmp") as folder, couple(Path(folder)) as pair:
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="roam-", dir="/tmp")))
+        nodes = partial(start_pair, folder=folder, options=("--unlimited-from", "0.0.0.0/0"), within_s=30)
+        pair = stack.enter_context(couple(folder / "logs", nodes))
         wait_recovered(pair.stream, pair.stream.times[0] if pair.stream.times else 0.0, LIMIT_S)
         began = change.act(pair)
         results: list[float | None] = []

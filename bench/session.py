@@ -7,16 +7,13 @@ sendto of its datagrams on loopback: a flooder sends prepared bytes); each step 
 signature, which nobody can avoid who proves a key.
 """
 
-import argparse
-import json
 import os
 import socket
-import statistics
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import partial
+
+from bench.figures import Figure, Layout, run
 
 from shadowmesh.identity.keys import Identity
 from shadowmesh.records.peer_record import PeerRecord, SignedRecord
@@ -32,18 +29,6 @@ from shadowmesh.wire.transmit import Transmit
 ROUNDS = 100
 BOB_AT = Endpoint.of("198.18.0.2", 41641)
 Flight = Sequence[bytes]
-
-
-@dataclass(slots=True)
-class Figure:
-    what: str
-    compared_with: str
-    ours_us: list[float] = field(default_factory=list)
-    theirs_us: list[float] = field(default_factory=list)
-
-    def add(self, ours_us: float, theirs_us: float) -> None:
-        self.ours_us.append(ours_us)
-        self.theirs_us.append(theirs_us)
 
 
 class Node:
@@ -74,7 +59,16 @@ class Node:
         self.drain()
 
 
-def measure() -> list[Figure]:
+def measure(repeat: int) -> list[Figure]:
+    runs = [measure_once() for _ in range(repeat)]
+    figures = runs[0]
+    for once in runs[1:]:
+        for figure, again in zip(figures, once, strict=True):
+            figure.add(*again.ours, *again.theirs)
+    return figures
+
+
+def measure_once() -> list[Figure]:
     """One run of everything, each figure from ROUNDS flights."""
     bob, signer = Node(), Identity(os.urandom(32))
     send1, send4 = _sendto_us([bytes(1232)] * 2), _sendto_us([bytes(1232)] * 4)
@@ -94,7 +88,7 @@ def measure() -> list[Figure]:
 
 
 def _figure(what: str, compared_with: str, ours_us: float, theirs_us: float) -> Figure:
-    return Figure(what, compared_with, [ours_us], [theirs_us])
+    return Figure(what, "us", compared_with, [ours_us], [theirs_us])
 
 
 def _each(node: Node, flights: Sequence[Flight]) -> float:
@@ -191,23 +185,7 @@ def _record(identity: Identity) -> SignedRecord:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeat", type=int, default=5)
-    parser.add_argument("--json", action="store_true", help="all figures, for a program to read")
-    arguments = parser.parse_args()
-    runs = [measure() for _ in range(arguments.repeat)]
-    figures = [Figure(first.what, first.compared_with) for first in runs[0]]
-    for run in runs:
-        for figure, once in zip(figures, run, strict=True):
-            figure.add(once.ours_us[0], once.theirs_us[0])
-    if arguments.json:
-        json.dump({figure.what: [figure.ours_us, figure.theirs_us] for figure in figures}, sys.stdout, indent=2)
-        return
-    for figure in figures:
-        ours, theirs = statistics.median(figure.ours_us), statistics.median(figure.theirs_us)
-        spread = f"({min(figure.ours_us):.0f}-{max(figure.ours_us):.0f})"
-        compared = f"{figure.compared_with} {theirs:.0f}"
-        print(f"{figure.what:38}{ours:8.0f} us {spread:>14}   {compared}: {ours / theirs:.2f}x")
+    run(__doc__.splitlines()[0], measure, Layout(what=38, ours=8, unit=3, spread=14, digits=0))
 
 
 if __name__ == "__main__":

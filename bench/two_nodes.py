@@ -5,22 +5,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from shadowmesh.demo.actors import Backbone, LightNode
+from shadowmesh.demo.actors import Backbone, LightNode, start_pair
 from shadowmesh.lab.network import Network
 
 
 @contextmanager
 def two_nodes() -> Iterator[tuple[LightNode, LightNode]]:
     """Which trust each other and have met before."""
-    with TemporaryDirectory() as name, Network() as network:
-        folder = Path(name)
-        backbone = Backbone(network.host("backbone"), folder / "backbone")
-        backbone.start()
-        alice, bob = (LightNode(network.host(name), folder / name) for name in ("alice", "bob"))
-        for node in (alice, bob):
-            node.up("--backbone", backbone.pin)
-            node.wait_online()
-        alice.trust(bob)
-        bob.trust(alice)
-        alice.ping_through_tunnel(bob)
+    with two_nodes_and_backbone() as (alice, bob, _):
         yield alice, bob
+
+
+@contextmanager
+def two_nodes_and_backbone() -> Iterator[tuple[LightNode, LightNode, Backbone]]:
+    """The same, with the backbone that they met through."""
+    with TemporaryDirectory() as folder, Network() as network:
+        backbone, alice, bob = (network.host(name) for name in ("backbone", "alice", "bob"))
+        yield start_pair((backbone, alice, bob), Path(folder))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from shadowmesh._engine import Engine
-from shadowmesh.demo.actors import Backbone, LightNode
+from shadowmesh.demo.actors import start_pair
 from shadowmesh.lab.host import Host
 from shadowmesh.lab.network import Network
 
@@ -75,15 +75,7 @@ def test_calling_an_ipv4_path_narrow_changes_nothing() -> None:
 
 def test_two_nodes_find_out_by_themselves_that_their_ipv6_path_is_narrow(tmp_path: Path) -> None:
     with routed_hosts(1280, silence=SILENCE + NO_UDP_OVER_IPV4) as (near_host, left, far_host):
-        backbone = Backbone(left, tmp_path / "backbone")
-        backbone.start()
-        near, far = (LightNode(host, tmp_path / host.name) for host in (near_host, far_host))
-        for node in (near, far):
-            node.up("--backbone", backbone.pin)
-            node.wait_online()
-        near.trust(far)
-        far.trust(near)
-        near.ping_through_tunnel(far)
+        near, far, _ = start_pair((left, near_host, far_host), tmp_path)
         assert transfers(near_host, far_host, far.overlay_address, TRANSFER_BYTES)
         assert transfers(far_host, near_host, near.overlay_address, TRANSFER_BYTES)
         assert [node.peer(other)["path_narrow"] for node, other in ((near, far), (far, near))] == [True, True]

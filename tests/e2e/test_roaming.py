@@ -5,10 +5,14 @@ How long it stands still is measured by `python -m bench.roaming`.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
-from tests.e2e.roaming_lab import CHANGES, Change, couple, wait_recovered
+
+from shadowmesh.demo.actors import start_pair
+from shadowmesh.lab.nat.roaming import CHANGES, Change, couple
+from shadowmesh.lab.numbered_data import wait_recovered
 
 pytestmark = pytest.mark.privileged
 
@@ -30,7 +34,8 @@ def test_a_tcp_connection_survives_a_sleep_that_ends_the_session(change: Change,
 
 
 def survives(change: Change, folder: Path, limit_s: float) -> None:
-    with couple(folder) as pair:
+    nodes = partial(start_pair, folder=folder, options=("--unlimited-from", "0.0.0.0/0"), within_s=30)
+    with couple(folder / "logs", nodes) as pair:
         wait_recovered(pair.stream, 0.0, GENEROUS_S)
         began = change.act(pair)
         for flow in (pair.packets, pair.stream):

@@ -130,3 +130,22 @@ class LightNode:
     def _run(self, words: Sequence[str], *, timeout_s: float, check: bool) -> subprocess.CompletedProcess[str]:
         command = [*SHADOWMESH, *words, "--home", str(self.home), "--json"]
         return self.host.run(command, timeout_s=timeout_s, check=check)
+
+
+def start_pair(
+    hosts: tuple[Host, Host, Host], folder: Path, *, options: Sequence[str] = (), within_s: int = 10
+) -> tuple[LightNode, LightNode, Backbone]:
+    """On the first host a backbone, with these options, on the others two nodes that trust each other and have met.
+
+    Homes and data are made in the folder. Raises LabError, and CommandError when no packet passes in that time.
+    """
+    backbone = Backbone(hosts[0], folder / hosts[0].name)
+    backbone.start(*options)
+    alice, bob = (LightNode(host, folder / host.name) for host in hosts[1:])
+    for node in (alice, bob):
+        node.up("--backbone", backbone.pin)
+        node.wait_online()
+    alice.trust(bob)
+    bob.trust(alice)
+    alice.ping_through_tunnel(bob, within_s=within_s)
+    return alice, bob, backbone

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from shadowmesh.demo.actors import Backbone, LightNode
+from shadowmesh.demo.actors import Backbone, LightNode, start_pair
 from shadowmesh.lab.errors import LabError
 from shadowmesh.lab.network import Network
 
@@ -30,3 +30,11 @@ def test_a_daemon_that_does_not_start_is_told_with_its_last_words(tmp_path: Path
         alice = LightNode(network.host("alice"), tmp_path / "alice")
         with pytest.raises(LabError, match="region"):
             alice.up("--region", "atlantis")
+
+
+def test_a_pair_has_met_when_it_is_started(tmp_path: Path) -> None:
+    with Network() as network:
+        hosts = (network.host("backbone"), network.host("alice"), network.host("bob"))
+        alice, bob, backbone = start_pair(hosts, tmp_path)
+        assert [node.host for node in (backbone, alice, bob)] == list(hosts)
+        assert [alice.peer(bob)["state"], bob.peer(alice)["state"]] == ["connected", "connected"]
