@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("tunnel", "many_peers", "handshake", "backbone", "node", "session", "roaming")
+BENCHMARKS = ("tunnel", "many_peers", "handshake", "backbone", "node", "session", "flood", "roaming")
 
 
 def main() -> None:

@@ -150,6 +150,17 @@ class Engine:
         """Non-blocking descriptor, readable while `drain` has something to give; `drain` empties it."""
     def drain(self, limit: int = 256) -> list[Event]:
         """Takes up to `limit` events, oldest first. When more are left, `wake_fd` stays readable."""
+    def guard(self, *, mac1_key: bytes, cookie_key: bytes) -> None:
+        """From now on a STUN or control datagram is handed up only if the node expects it: with an id that is open
+        (docs/spec/datagrams.md, section 5), or of M1 with a good mac1 (docs/spec/session.md, sections 2 and 6.3). Under
+        load it is asked for a cookie, which the engine makes, and checks. Keys: 32 bytes each. Raises ValueError,
+        EngineError."""
+    def open_id(self, id: bytes) -> None:
+        """8 bytes. Nothing if it is open, or before `guard`. Raises ValueError, EngineError."""
+    def close_id(self, id: bytes) -> None:
+        """Nothing if it is not open. Raises ValueError, EngineError."""
+    def demand_cookies(self, demanded: bool) -> None:
+        """While it holds, no M1 is handed up without a cookie, however few come. Raises EngineError."""
     def open_ports(self, count: int) -> list[int]:
         """Opens UDP ports besides the main one, at most 1,280 in all. Returns their numbers: fewer than `count`
         when the system does not give as many. Raises EngineError."""

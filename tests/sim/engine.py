@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from tests.unit.session.session_vectors import sealed_reply
+
 from shadowmesh.mesh.outputs import InstallPeer, RemovePeer, SetPath
+from shadowmesh.session.events import CookiesDemanded
+from shadowmesh.session.fragments import HEADER_BYTES, MAC_BYTES, Fragment
+from shadowmesh.session.macs import COOKIE_BYTES, GateKeys, MacWriter, macs_of
 from shadowmesh.wire.endpoint import Endpoint
+from shadowmesh.wire.first_byte import ControlType, DatagramKind, classify
+from shadowmesh.wire.open_ids import ID_BYTES, CloseId, OpenId
 
 _HEADER = b"\x04\0\0\0"  # WireGuard's transport data
 _REQUEST, _ECHO, _ONE_WAY = b"?", b"!", b"."
@@ -25,8 +33,13 @@ class Flow:
 
 
 class SimEngine:
-    def __init__(self, public_key: bytes, send: Callable[[bytes, Endpoint, int], None]) -> None:
+    """Keeps the gate as the real one does, but for the rates."""
+
+    def __init__(self, public_key: bytes, gate_keys: GateKeys, send: Callable[[bytes, Endpoint, int], None]) -> None:
         self.public_key = public_key
+        self.ids: set[bytes] = set()
+        self.demands_cookies = False
+        self._gate_keys = gate_keys
         self.peers: dict[bytes, InstallPeer] = {}
         self.paths: dict[bytes, Endpoint] = {}
         self.ports: dict[bytes, int] = {}  # the local port of each path
@@ -35,6 +48,39 @@ class SimEngine:
         self.installs = 0  # each with another PSK than before
         self.counters: dict[bytes, tuple[int, int]] = {}  # bytes received and sent, of each peer that is installed
         self._send = send
+
+    def tell_gate(self, order: OpenId | CloseId | CookiesDemanded) -> None:
+        match order:
+            case OpenId(id_):
+                self.ids.add(id_)
+            case CloseId(id_):
+                self.ids.remove(id_)
+            case CookiesDemanded(demanded):
+                self.demands_cookies = demanded
+
+    def hands_up(self, data: bytes, source: Endpoint, via: int) -> bool:
+        """Whether the mesh expects a STUN or control datagram. The begin of a handshake may be answered instead."""
+        if data[:1] == bytes([ControlType.SESSION]) and data[2:3] == b"\1":
+            return self._lets_in(data, source, via)
+        at = 8 if classify(data) is DatagramKind.STUN else 4
+        is_expected = data[at : at + ID_BYTES] in self.ids
+        self.drops["not expected"] += not is_expected
+        return is_expected
+
+    def _lets_in(self, data: bytes, source: Endpoint, via: int) -> bool:
+        header = data[:HEADER_BYTES]
+        cookie = hashlib.sha256(self.public_key + source.encode()).digest()[:COOKIE_BYTES]
+        shown = MacWriter(self._gate_keys.mac1, cookie)(header)
+        if macs_of(data)[:MAC_BYTES] != shown[:MAC_BYTES]:
+            self.drops["mac1"] += 1
+            return False
+        if not self.demands_cookies or data.startswith(shown, HEADER_BYTES):
+            return True
+        fragment = Fragment.decode(data)
+        if fragment.index == 0:
+            nonce = bytes(12)  # of one key: it seals nothing but these cookies, which are no secrets here
+            self._send(sealed_reply(fragment.flight, macs_of(data), cookie, self._gate_keys.cookie, nonce), source, via)
+        return False
 
     def install(self, peer: InstallPeer) -> None:
         """Refuses what the real engine refuses."""

@@ -39,8 +39,11 @@ from shadowmesh.mesh.outputs import (
 )
 from shadowmesh.mesh.state import MeshConfig, PeerState, PeerStatus, SavedState, TrustedPeer
 from shadowmesh.paths.lan.discovery import Announce
+from shadowmesh.session.events import CookiesDemanded
+from shadowmesh.session.macs import GateKeys
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.first_byte import DatagramKind, classify
+from shadowmesh.wire.open_ids import CloseId, OpenId
 from shadowmesh.wire.transmit import Transmit
 
 PORT = 41641
@@ -134,7 +137,8 @@ class Host:
         self.mesh = Mesh(
             self.identity, self.config, self.disk, entropy=self._chance, wall_clock=self.wall_clock, now=now
         )
-        self.engine = SimEngine(self.mesh.own_record.record.wireguard_key, self._send)
+        gate_keys = GateKeys.of(self.identity.public)
+        self.engine = SimEngine(self.mesh.own_record.record.wireguard_key, gate_keys, self._send)
         self._attach()
         self.drain()
         self.feed(lambda mesh, now: mesh.local_endpoints_changed(self.endpoints, now))
@@ -266,13 +270,15 @@ class Host:
         raise AssertionError(f"{self.name}: more than {_MAX_OUTPUTS} outputs for one input")
 
     def _obey(self, output: Output) -> None:
-        if not isinstance(output, Transmit):
+        if not isinstance(output, Transmit | OpenId | CloseId):
             self.outputs.append(output)
             self._log(f"{self._timeline.now - 1000:10.3f} {self.name}: {output}")
         assert self.engine is not None
         match output:
             case Transmit() | OpenPorts() | ClosePorts() | InstallPeer() | SetPath() | PathIsNarrow() | RemovePeer():
                 self._move_packets(output, self.engine)
+            case OpenId() | CloseId() | CookiesDemanded():
+                self.engine.tell_gate(output)
             case Announce(payload=payload):
                 self._announce(payload)
             case SaveState() | SaveRecord():
@@ -395,9 +401,12 @@ class Host:
         self.feed(lambda mesh, now: mesh.announcement_received(data, source, now))
 
     def _receive(self, data: bytes, source: Endpoint, via: int) -> None:
+        if self.engine is None:
+            return
         if classify(data) is not DatagramKind.WIREGUARD:
-            self.feed(lambda mesh, now: mesh.receive_datagram(data, source, now, via))
-        elif self.engine is not None:
+            if self.engine.hands_up(data, source, via):
+                self.feed(lambda mesh, now: mesh.receive_datagram(data, source, now, via))
+        else:
             roamed = self.engine.receive_datagram(data, source)
             if roamed is not None:
                 self.feed(lambda mesh, now: mesh.peer_roamed(roamed, source, now))

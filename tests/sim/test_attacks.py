@@ -1,7 +1,7 @@
 """Six attacks on a session, as Mallory would try them. She is on the path, and holds whatever each test says.
 
 More of what a liar may put into a single message: tests/unit/session/test_initiator.py, test_responder.py and
-test_cipher.py. Floods: test_flood.py and tests/unit/session/test_admission.py.
+test_cipher.py. Floods: tests/e2e/test_handshake_flood.py and engine/core/src/gate/tests.rs.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from dataclasses import replace
 import pytest
 from tests.sim.flow import Flow
 from tests.sim.host import Host
-from tests.sim.test_flood import flood
 from tests.sim.world import World
 from tests.unit.session import harness
 from tests.unit.session.adversary import LyingInitiator, flight2
@@ -20,11 +19,10 @@ from tests.unit.session.harness import DEAD, identity, record
 
 from shadowmesh.mesh.outputs import InstallPeer, PeerDisconnected
 from shadowmesh.records.peer_record import Capability
-from shadowmesh.session import keys
 from shadowmesh.session.cipher import Cipher
 from shadowmesh.session.events import DropReason
-from shadowmesh.session.fragments import FRAGMENT_BYTES, HEADER_BYTES, cut
-from shadowmesh.session.messages import M1_BOUND_BYTES, M2_HEAD_BYTES, Claim, Message1
+from shadowmesh.session.fragments import HEADER_BYTES, Flight, Fragment, cut
+from shadowmesh.session.messages import M2_HEAD_BYTES, Claim, Message1
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.first_byte import ControlType
 
@@ -33,6 +31,7 @@ MALLORY = Endpoint.of("203.0.113.66", 41641)
 ALICE, BOB, MALLORYS_NODE = 1, 2, 3
 _CAPABILITIES_AT = {2: M2_HEAD_BYTES + 49, 3: 1 + 20 + 49}  # the lower byte of a claim's, under the seal
 Kind = tuple[int, int]  # type, and message number of a fragment or a request
+FRAGMENT_BYTES = Flight(2, bytes(8), bytes(8), 1).fragment_bytes
 KINDS: dict[str, Kind] = {
     **{f"M{number}": (ControlType.SESSION, number) for number in (1, 2, 3, 4)},
     "missing-request for M2": (ControlType.SESSION_MISSING, 2),
@@ -57,9 +56,7 @@ def test_identity_misbinding_of_the_responder() -> None:
     for one, other in ((alice, bob), (alice, mallory), (bob, mallory)):
         world.trust(one, other)
     world.connect(alice, mallory, [DEAD])
-    for_mallory = b"".join(sent.payload[HEADER_BYTES:] for sent in world.sent_by(alice, 1))
-    bound = for_mallory[:M1_BOUND_BYTES]
-    passed_on = bound + keys.mac1(identity(BOB).public, bound) + bytes(16)
+    passed_on = b"".join(Fragment.decode(sent.payload).payload for sent in world.sent_by(alice, 1))
     cid = Message1.decode(passed_on).cid
     answer = [sent.payload for part in cut(1, cid, passed_on).datagrams for sent in world.inject(part, MALLORY, bob)]
     assert len(answer) == 6
@@ -235,7 +232,8 @@ def test_fragment_poisoning() -> None:
     def poison(payload: bytes, source: Endpoint, destination: Endpoint) -> bool:
         if payload[0] == ControlType.SESSION:
             poisoned[payload[2]] += 1
-            forged = payload[:HEADER_BYTES] + bytes(len(payload) - HEADER_BYTES)
+            head = payload[: Fragment.decode(payload).flight.head_bytes]
+            forged = head.ljust(len(payload), b"\0")
             world.network.forge(forged, source, destination)
         return True
 
@@ -265,9 +263,9 @@ class _Recording:
         past = cls()
         past.bob.start()
         past.world.run_for(2)
-        flood(past.world, past.bob, duration_s=0.5)
-        past.world.run_for(0.5)
         past.alice.start()
+        assert past.bob.engine is not None
+        past.bob.engine.demands_cookies = True
         past.world.run_until(lambda: past.world.would_pass(past.alice, past.bob), limit_s=5)
         for _ in range(11):
             past.world.run_for(10)

@@ -12,6 +12,7 @@ from shadowmesh.identity.names import PeerID
 from shadowmesh.paths.events import PathMoved, ProbeEvent
 from shadowmesh.paths.probes import PathProber
 from shadowmesh.wire.endpoint import Endpoint
+from shadowmesh.wire.open_ids import OpenIds
 from shadowmesh.wire.transmit import Transmit
 
 PACKETS_INTERVAL_S = 0.05
@@ -120,7 +121,7 @@ class TwoWays:
     @staticmethod
     def _side(letter: str, network: str, seed: int) -> Side:
         name = PeerID(letter.encode() * 20)
-        return Side(name, network, PathProber(name, entropy=SeededEntropy(letter, seed)))
+        return Side(name, network, PathProber(name, entropy=SeededEntropy(letter, seed), ids=OpenIds()))
 
 
 def _way(endpoint: Endpoint) -> int:

@@ -39,6 +39,14 @@ drop_reasons! {
     UnknownDatagram = "unknown_datagram",
     RelayFrame = "relay_frame",
     ControlTooLong = "control_too_long",
+    /// No such datagram is ever sent.
+    ControlMalformed = "control_malformed",
+    /// Its sender does not know our public key.
+    ControlMac = "control_mac",
+    /// Of nothing that is going on.
+    ControlUnknownId = "control_unknown_id",
+    /// The begin of a handshake, under load, from a sender that has to show a cookie first.
+    ControlCookie = "control_cookie",
     /// More than its network, or all together, may cost.
     ControlRate = "control_rate",
     /// Python does not drain fast enough.

@@ -10,10 +10,10 @@
 
 pub mod allowed_ips;
 pub mod checksum;
-pub mod control_limiter;
 pub mod drops;
 pub mod ecn;
 pub mod first_byte;
+pub mod gate;
 mod hold;
 pub mod icmp;
 pub mod join;

@@ -11,6 +11,7 @@ use std::thread::JoinHandle;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use shadowmesh_core::drops::{DropReason, Drops};
+use shadowmesh_core::gate::Id;
 use shadowmesh_core::icmp;
 use shadowmesh_core::wireguard::{Interface, PublicKey, Secret};
 use shadowmesh_core::{Path, PeerConfig, PeerSnapshot, Router, RouterError};
@@ -104,9 +105,7 @@ impl Engine {
             let what = what.to_owned();
             move |error| Error::System(what, error)
         };
-        let mut seed = Zeroizing::new([0; 32]);
-        getrandom::fill(&mut seed[..])
-            .map_err(|error| Error::System("randomness".to_owned(), error.into()))?;
+        let seed = random()?;
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let interface = Interface::new(&config.private_key, seed, Instant::now(), unix);
         let public_key = interface.public_key();
@@ -159,6 +158,28 @@ impl Engine {
 
     pub fn drain(&self, limit: usize) -> Vec<Event> {
         self.events.drain(limit)
+    }
+
+    /// From now on a control datagram is handed up only if the node expects it: docs/spec/datagrams.md, section 5.
+    pub fn guard(&self, mac1_key: Secret, cookie_key: &Secret) -> Result<(), Error> {
+        let seed = random()?;
+        self.shared()?.gate().guard(mac1_key, cookie_key, seed, Instant::now());
+        Ok(())
+    }
+
+    pub fn open_id(&self, id: Id) -> Result<(), Error> {
+        self.shared()?.gate().open_id(id);
+        Ok(())
+    }
+
+    pub fn close_id(&self, id: Id) -> Result<(), Error> {
+        self.shared()?.gate().close_id(id);
+        Ok(())
+    }
+
+    pub fn demand_cookies(&self, are_demanded: bool) -> Result<(), Error> {
+        self.shared()?.gate().demand_cookies(are_demanded);
+        Ok(())
     }
 
     /// Control datagrams to one destination, in as few calls of the system as it takes. Best effort: what does not find
@@ -296,6 +317,12 @@ fn spawn(
         }
         shared.stop();
     })
+}
+
+fn random() -> Result<Secret, Error> {
+    let mut seed = Zeroizing::new([0; 32]);
+    getrandom::fill(&mut seed[..]).map_err(|error| Error::System("randomness".to_owned(), error.into()))?;
+    Ok(seed)
 }
 
 /// Where datagrams to the peer leave from.

@@ -7,10 +7,10 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use shadowmesh_core::Path;
-use shadowmesh_core::control_limiter::ControlLimiter;
 use shadowmesh_core::drops::DropReason;
 use shadowmesh_core::ecn;
 use shadowmesh_core::first_byte::{Kind, kind};
+use shadowmesh_core::gate::Verdict;
 use shadowmesh_core::join::{Joiner, Joins};
 use shadowmesh_core::vnet::VnetHeader;
 use shadowmesh_core::wireguard::{Open, Opened};
@@ -40,7 +40,6 @@ struct Receiver<'a> {
     /// With the traffic class of the datagram.
     packets: Vec<(Range<usize>, u8)>,
     joiner: Joiner,
-    limiter: ControlLimiter,
 }
 
 /// Returns why the port or the device cannot be used any more, or Ok when the engine stops.
@@ -92,7 +91,6 @@ impl<'a> Receiver<'a> {
             opened: Vec::new(),
             packets: Vec::new(),
             joiner: Joiner::new(joins),
-            limiter: ControlLimiter::new(Instant::now()),
         }
     }
 
@@ -117,7 +115,7 @@ impl<'a> Receiver<'a> {
 
     /// Looks at every datagram of the batch once; the lock is taken only if there is WireGuard among them.
     fn receive(&mut self) {
-        let Self { shared, received, open, limiter, .. } = self;
+        let Self { shared, received, open, .. } = self;
         let mut router = None;
         let now = Instant::now();
         for message in received.messages() {
@@ -131,7 +129,7 @@ impl<'a> Receiver<'a> {
                             open.push((range, *message, opening));
                         }
                     }
-                    Kind::Stun | Kind::Control => hand_up(shared, limiter, datagram, source, now),
+                    kind @ (Kind::Stun | Kind::Control) => hand_up(shared, kind, datagram, source, now),
                     Kind::Relay => shared.drops.count(DropReason::RelayFrame),
                     Kind::Unknown => shared.drops.count(DropReason::UnknownDatagram),
                 }
@@ -180,15 +178,25 @@ impl<'a> Receiver<'a> {
     }
 }
 
-/// To Python, if its sender may cost us as much.
-fn hand_up(shared: &Shared, limiter: &mut ControlLimiter, datagram: &[u8], source: Path, now: Instant) {
+/// To Python, if the gate lets it through.
+fn hand_up(shared: &Shared, kind: Kind, datagram: &[u8], source: Path, now: Instant) {
     if datagram.len() > MAX_CONTROL_BYTES {
         shared.drops.count(DropReason::ControlTooLong);
-    } else if limiter.allows(source.address, now) || shared.is_at_peer(source.address) {
-        shared.control_received.fetch_add(1, Ordering::Relaxed);
-        shared.tell(Event::Control { payload: datagram.to_vec(), source });
-    } else {
-        shared.drops.count(DropReason::ControlRate);
+        return;
+    }
+    let is_of_peer = || shared.is_at_peer(source.address);
+    match shared.gate().judge(kind, datagram, source.address, is_of_peer, now) {
+        Verdict::HandUp => {
+            shared.control_received.fetch_add(1, Ordering::Relaxed);
+            shared.tell(Event::Control { payload: datagram.to_vec(), source });
+        }
+        Verdict::Reply(reply) => {
+            shared.drops.count(DropReason::ControlCookie);
+            if shared.ports.send(&reply, source).is_err() {
+                shared.drops.count(DropReason::UdpSend);
+            }
+        }
+        Verdict::Drop(reason) => shared.drops.count(reason),
     }
 }
 

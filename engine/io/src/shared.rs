@@ -10,6 +10,7 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 
 use shadowmesh_core::drops::{DropReason, Drops};
+use shadowmesh_core::gate::Gate;
 use shadowmesh_core::{Output, Router, Sending};
 
 use crate::events::{Event, EventQueue};
@@ -19,6 +20,7 @@ use crate::ports::Ports;
 #[derive(Debug)]
 pub(crate) struct Shared {
     router: Mutex<Router>,
+    gate: Mutex<Gate>,
     pub(crate) sending: Arc<Sending>,
     pub(crate) drops: Arc<Drops>,
     pub(crate) events: Arc<EventQueue>,
@@ -44,6 +46,7 @@ impl Shared {
         Ok(Self {
             sending: router.sending(),
             router: Mutex::new(router),
+            gate: Mutex::new(Gate::new(Instant::now())),
             drops,
             events,
             ports,
@@ -60,6 +63,10 @@ impl Shared {
     pub(crate) fn router(&self) -> MutexGuard<'_, Router> {
         // A thread that panicked has ended the engine already; stopping it must still work.
         self.router.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn gate(&self) -> MutexGuard<'_, Gate> {
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn stop(&self) {

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use pyo3::PyResult;
 use pyo3::exceptions::PyValueError;
 use shadowmesh_core::allowed_ips::Prefix;
+use shadowmesh_core::gate::{ID_BYTES, Id};
 use shadowmesh_core::wireguard::{Cipher, PublicKey, Secret};
 use shadowmesh_io::Offloads;
 use zeroize::Zeroizing;
@@ -32,6 +33,10 @@ pub(crate) fn secret(name: &str, bytes: &[u8]) -> PyResult<Secret> {
     let mut secret = Zeroizing::new([0; 32]);
     secret.copy_from_slice(bytes);
     Ok(secret)
+}
+
+pub(crate) fn control_id(bytes: &[u8]) -> PyResult<Id> {
+    bytes.try_into().or_else(|_| invalid(format!("id: {} bytes, want {ID_BYTES}", bytes.len())))
 }
 
 pub(crate) fn cipher(name: &str) -> PyResult<Cipher> {

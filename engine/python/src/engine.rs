@@ -9,7 +9,7 @@ use shadowmesh_core::{Path, PeerConfig};
 use shadowmesh_io::{Config, Event};
 
 use crate::arguments::{
-    Address, cipher, endpoint, interface_address, offloads, prefixes, public_key, secret,
+    Address, cipher, control_id, endpoint, interface_address, offloads, prefixes, public_key, secret,
 };
 use crate::counters::Counters;
 use crate::errors::python_error;
@@ -86,6 +86,24 @@ impl Engine {
         let events = py.detach(|| self.0.drain(limit));
         let events = events.into_iter().map(|event: Event| to_python(py, event));
         PyList::new(py, events.collect::<PyResult<Vec<_>>>()?)
+    }
+
+    #[pyo3(signature = (*, mac1_key, cookie_key))]
+    fn guard(&self, py: Python<'_>, mac1_key: &[u8], cookie_key: &[u8]) -> PyResult<()> {
+        let (mac1_key, cookie_key) = (secret("mac1_key", mac1_key)?, secret("cookie_key", cookie_key)?);
+        py.detach(|| self.0.guard(mac1_key, &cookie_key)).map_err(python_error)
+    }
+
+    fn open_id(&self, id: &[u8]) -> PyResult<()> {
+        self.0.open_id(control_id(id)?).map_err(python_error)
+    }
+
+    fn close_id(&self, id: &[u8]) -> PyResult<()> {
+        self.0.close_id(control_id(id)?).map_err(python_error)
+    }
+
+    fn demand_cookies(&self, demanded: bool) -> PyResult<()> {
+        self.0.demand_cookies(demanded).map_err(python_error)
     }
 
     fn open_ports(&self, py: Python<'_>, count: usize) -> PyResult<Vec<u16>> {

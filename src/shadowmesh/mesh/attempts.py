@@ -25,7 +25,13 @@ from shadowmesh.mesh.reasons import no_answer, no_path, no_record
 from shadowmesh.mesh.state import PeerState
 from shadowmesh.paths.candidates import KnownEndpoints, order_candidates
 from shadowmesh.paths.punch_plan import Role
-from shadowmesh.session.events import FailureReason, HandshakeFailed, PeerAuthenticated, SessionEstablished
+from shadowmesh.session.events import (
+    CookiesDemanded,
+    FailureReason,
+    HandshakeFailed,
+    PeerAuthenticated,
+    SessionEstablished,
+)
 from shadowmesh.session.handshaker import Handshaker
 from shadowmesh.session.keys import SUITE
 from shadowmesh.wire.endpoint import Endpoint
@@ -44,6 +50,7 @@ ConnectorOutput = (
     | AttemptFailed
     | PeerAuthenticated
     | SessionEstablished
+    | CookiesDemanded
     | PunchWanted
     | PunchOver
     | CandidatesLearnt

@@ -22,6 +22,7 @@ from shadowmesh.records.peer_record import RecordRefused, SignedRecord
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.entropy import Entropy
 from shadowmesh.wire.errors import DecodeError
+from shadowmesh.wire.open_ids import OpenIds
 from shadowmesh.wire.transmit import Transmit
 
 _REFUSED = "lan: record refused"
@@ -31,10 +32,17 @@ class Neighbourhood:
     """After each call: drain `poll()`, then read `next_timeout()`. What it learns goes to the connector at once."""
 
     def __init__(
-        self, own: Fingerprint, own_record: OwnRecord, known: KnownPeers, connector: Connector, *, entropy: Entropy
+        self,
+        own: Fingerprint,
+        own_record: OwnRecord,
+        known: KnownPeers,
+        connector: Connector,
+        *,
+        entropy: Entropy,
+        ids: OpenIds,
     ) -> None:
         """Owns nothing but the discovery."""
-        self._discovery = LanDiscovery(own, entropy=entropy)
+        self._discovery = LanDiscovery(own, entropy=entropy, ids=ids)
         self._own_record = own_record
         self._known = known
         self._connector = connector

@@ -16,6 +16,7 @@ from shadowmesh.paths.reflexive import ReflexiveDiscovery
 from shadowmesh.records.directory import BackboneNode
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.entropy import Entropy
+from shadowmesh.wire.open_ids import OpenIds
 from shadowmesh.wire.transmit import Transmit
 
 MAX_OTHERS = 32  # each takes an entry of a hard NAT's table: a page of a directory, over both address families
@@ -47,8 +48,8 @@ class NetworkReport:
 class NetworkCheck:
     """After each call: drain `poll()`, then read `next_timeout()`. One check at a time."""
 
-    def __init__(self, *, entropy: Entropy) -> None:
-        self._others = ReflexiveDiscovery(entropy=entropy, max_servers=MAX_OTHERS)
+    def __init__(self, *, entropy: Entropy, ids: OpenIds) -> None:
+        self._others = ReflexiveDiscovery(entropy=entropy, ids=ids, max_servers=MAX_OTHERS)
         self._started_at = 0.0
         self._is_running = False
 

@@ -9,7 +9,9 @@ from shadowmesh.identity.names import Fingerprint, PeerID
 from shadowmesh.paths.lan.discovery import Announce
 from shadowmesh.records.peer_record import SignedRecord
 from shadowmesh.session.cipher import Cipher
+from shadowmesh.session.events import CookiesDemanded
 from shadowmesh.wire.endpoint import Endpoint
+from shadowmesh.wire.open_ids import CloseId, OpenId
 from shadowmesh.wire.transmit import Transmit
 
 # To the engine.
@@ -58,6 +60,9 @@ class OpenPorts:
 @dataclass(frozen=True, slots=True)
 class ClosePorts:
     ports: tuple[int, ...]
+
+
+# Besides OpenId and CloseId, which say what control datagrams it is to hand up, and CookiesDemanded.
 
 
 # To the backbone client. At most one LogIn, Renew or FetchDirectory is outstanding at a time; each request is answered
@@ -198,6 +203,9 @@ Output = (
     | RemovePeer
     | OpenPorts
     | ClosePorts
+    | OpenId
+    | CloseId
+    | CookiesDemanded
     | Announce
     | LogIn
     | Renew

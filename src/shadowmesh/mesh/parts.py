@@ -72,6 +72,7 @@ from shadowmesh.session.events import PeerAuthenticated, SessionEstablished
 from shadowmesh.session.handshaker import Handshaker
 from shadowmesh.wire.clock import WallClock
 from shadowmesh.wire.entropy import Entropy
+from shadowmesh.wire.open_ids import OpenIds
 
 _MAX_PASSES = 8  # of handle_timeout: what falls due because of what was due
 
@@ -91,6 +92,7 @@ class Parts:
     ) -> None:
         self.identity = identity
         self.out = Outlet()
+        ids = OpenIds(self.out.append)
         self.drops: Counter[str] = Counter()
         self.saving = SaveSchedule()
         self.waiting_pings: dict[PeerID, list[int]] = {}
@@ -99,14 +101,18 @@ class Parts:
         self.known = KnownPeers(self.trust, saved.cache, saved.records, wall_clock=wall_clock)
         self.link = BackboneLink(config, saved.directory, entropy=entropy, wall_clock=wall_clock, now=now)
         self.finder = Finder(self.known)
-        self.presence = OwnPresence(self.own_record, public=config.mode is Mode.PUBLIC, entropy=entropy)
-        self.tunnels = Tunnels(identity.peer_id, self.own_record.wireguard_key, entropy=entropy)
-        handshaker = Handshaker(identity, self.own_record.record, entropy=entropy, wall_clock=wall_clock, now=now)
+        self.presence = OwnPresence(self.own_record, public=config.mode is Mode.PUBLIC, entropy=entropy, ids=ids)
+        self.tunnels = Tunnels(identity.peer_id, self.own_record.wireguard_key, entropy=entropy, ids=ids)
+        handshaker = Handshaker(
+            identity, self.own_record.record, entropy=entropy, wall_clock=wall_clock, ids=ids, now=now
+        )
         self.connector = Connector(self.known, handshaker, entropy=entropy, now=now)
-        self.puncher = Puncher(identity.peer_id, entropy=entropy)
+        self.puncher = Puncher(identity.peer_id, entropy=entropy, ids=ids)
         self.search = PathSearch()
-        self.check = NetworkCheck(entropy=entropy)
-        self.lan = Neighbourhood(identity.fingerprint, self.own_record, self.known, self.connector, entropy=entropy)
+        self.check = NetworkCheck(entropy=entropy, ids=ids)
+        self.lan = Neighbourhood(
+            identity.fingerprint, self.own_record, self.known, self.connector, entropy=entropy, ids=ids
+        )
         self._held_call: Call | None = None
         for peer in self.trust.all():
             self.connector.add(peer)

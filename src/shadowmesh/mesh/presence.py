@@ -17,6 +17,7 @@ from shadowmesh.paths.nat_discovery import NatDiscovery
 from shadowmesh.records.hints import MAX_HINT_ENDPOINTS
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.entropy import Entropy
+from shadowmesh.wire.open_ids import OpenIds
 from shadowmesh.wire.transmit import Transmit
 
 DOUBT_INTERVAL_S = 2.0  # between questions to all STUN servers while a path is silent
@@ -38,11 +39,11 @@ PresenceOutput = Transmit | EndpointsChanged | RecordRenewed | PortsWanted | Por
 class OwnPresence:
     """After each call: drain `poll()`, then read `next_timeout()`."""
 
-    def __init__(self, own_record: OwnRecord, *, public: bool, entropy: Entropy) -> None:
+    def __init__(self, own_record: OwnRecord, *, public: bool, entropy: Entropy, ids: OpenIds) -> None:
         """Owns the record. `public`: our addresses are for everybody, and our NAT mapping is kept open."""
         self._own_record = own_record
         self._public = public
-        self._nat = NatDiscovery(entropy=entropy)
+        self._nat = NatDiscovery(entropy=entropy, ids=ids)
         self._host: tuple[Endpoint, ...] = ()
         self._looked = False  # at our own addresses
         self._connecting: bool | None = None

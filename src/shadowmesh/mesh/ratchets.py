@@ -11,6 +11,7 @@ from shadowmesh.session.fragments import CID_BYTES
 from shadowmesh.session.ratchet import Ratchet, RatchetOutput
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.entropy import Entropy
+from shadowmesh.wire.open_ids import IdTable, OpenIds
 
 _CID = slice(4, 4 + CID_BYTES)  # in the header of a fragment: docs/spec/session.md, section 2
 
@@ -18,10 +19,10 @@ _CID = slice(4, 4 + CID_BYTES)  # in the header of a fragment: docs/spec/session
 class Ratchets:
     """One ratchet a peer. After each call: drain `poll()`, then read `next_timeout()`."""
 
-    def __init__(self, *, entropy: Entropy) -> None:
+    def __init__(self, *, entropy: Entropy, ids: OpenIds) -> None:
         self._entropy = entropy
         self._ratchets: dict[PeerID, Ratchet] = {}
-        self._by_cid: dict[bytes, PeerID] = {}
+        self._by_cid: IdTable[PeerID] = IdTable(ids)
         self._counters: dict[PeerID, tuple[int, int]] = {}
         self._drops: Counter[str] = Counter()
         self._out: deque[tuple[PeerID, RatchetOutput]] = deque()

@@ -22,6 +22,7 @@ from shadowmesh.session.ratchet_messages import is_ratchet_datagram
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.entropy import Entropy
 from shadowmesh.wire.first_byte import ControlType
+from shadowmesh.wire.open_ids import OpenIds
 from shadowmesh.wire.transmit import Transmit
 
 # A fresh signed handshake a day: what leaks of one session opens a day of traffic at most. The initiator comes first,
@@ -99,10 +100,10 @@ TunnelOutput = (
 class Tunnels:
     """One tunnel a peer. After each call: drain `poll()`, then read `next_timeout()`."""
 
-    def __init__(self, own: PeerID, own_wireguard_key: bytes, *, entropy: Entropy) -> None:
+    def __init__(self, own: PeerID, own_wireguard_key: bytes, *, entropy: Entropy, ids: OpenIds) -> None:
         self._own_wireguard_key = own_wireguard_key
-        self._prober = PathProber(own, entropy=entropy)
-        self._ratchets = Ratchets(entropy=entropy)
+        self._prober = PathProber(own, entropy=entropy, ids=ids)
+        self._ratchets = Ratchets(entropy=entropy, ids=ids)
         self._tunnels: dict[PeerID, _Tunnel] = {}
         self._by_key: dict[bytes, PeerID] = {}
         self._prepared: dict[PeerID, bytes] = {}  # WireGuard keys

@@ -25,14 +25,19 @@ from shadowmesh.node.backbone_link import Step
 from shadowmesh.node.errors import NodeFailed, PrivilegeMissing
 from shadowmesh.node.privileges import missing_tun_privilege
 from shadowmesh.records.peer_record import Capability
+from shadowmesh.session.events import CookiesDemanded
+from shadowmesh.session.macs import GateKeys
 from shadowmesh.wire.endpoint import Endpoint
+from shadowmesh.wire.open_ids import CloseId, OpenId
 
 
 class Feed(Protocol):
     def __call__(self, *steps: Step) -> None: ...
 
 
-EngineOrder: TypeAlias = InstallPeer | SetPath | PathIsNarrow | RemovePeer | OpenPorts | ClosePorts
+EngineOrder: TypeAlias = (
+    InstallPeer | SetPath | PathIsNarrow | RemovePeer | OpenPorts | ClosePorts | OpenId | CloseId | CookiesDemanded
+)
 _log = logging.getLogger(__name__)
 
 
@@ -67,6 +72,8 @@ class EngineShell:
                     self._open_ports(peer, count)
                 case ClosePorts(ports):
                     self._engine.close_ports(ports)
+                case OpenId() | CloseId() | CookiesDemanded():
+                    self._tell_gate(order)
         except (EngineError, ValueError, KeyError) as error:
             _log.error("the packet engine refused %s: %s", type(order).__name__, error)
 
@@ -87,6 +94,15 @@ class EngineShell:
         """Idempotent."""
         self._loop.remove_reader(self._engine.wake_fd)
         self._engine.stop()
+
+    def _tell_gate(self, order: OpenId | CloseId | CookiesDemanded) -> None:
+        match order:
+            case OpenId(id_):
+                self._engine.open_id(id_)
+            case CloseId(id_):
+                self._engine.close_id(id_)
+            case CookiesDemanded(demanded):
+                self._engine.demand_cookies(demanded)
 
     def _open_ports(self, peer: PeerID | None, count: int) -> None:
         """The mesh waits for the answer, whatever comes of it."""
@@ -137,14 +153,17 @@ def engine_capabilities() -> Capability:
     return Capability.AES_256_GCM if Engine.has_aes else Capability(0)
 
 
-def open_engine(private_key: bytes, port: int, tun: str | None, address: str) -> Engine:
+def open_engine(private_key: bytes, gate_keys: GateKeys, port: int, tun: str | None, address: str) -> Engine:
     """`address`: of the TUN device, with its prefix length. Raises PrivilegeMissing, NodeFailed."""
     missing = missing_tun_privilege() if tun is not None else None
     if missing is not None:
         raise PrivilegeMissing(missing)
     try:
-        return Engine(private_key=private_key, port=port, tun=tun, addresses=[address] if tun is not None else [])
+        addresses = [address] if tun is not None else []
+        engine = Engine(private_key=private_key, port=port, tun=tun, addresses=addresses)
     except (EngineError, ValueError) as error:
         raise NodeFailed(
             f"the packet engine does not start: {error}", "choose another --port (0: any) or --tun name (or none)"
         ) from None
+    engine.guard(mac1_key=gate_keys.mac1, cookie_key=gate_keys.cookie)
+    return engine

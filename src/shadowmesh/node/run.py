@@ -32,6 +32,7 @@ from shadowmesh.node.reachability import Reachability
 from shadowmesh.node.settings import Settings
 from shadowmesh.node.storage import Storage
 from shadowmesh.node.traffic import watch_traffic
+from shadowmesh.session.macs import GateKeys
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _log = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ async def run(home: Home, settings: Settings, identity: Identity, ready: Callabl
         try:
             engine = open_engine(
                 mesh.wireguard_private_key,
+                GateKeys.of(identity.public),
                 settings.port,
                 settings.tun_device,
                 f"{mesh.overlay_address}/{OVERLAY_NETWORK.prefixlen}",

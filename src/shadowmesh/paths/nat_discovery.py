@@ -21,6 +21,7 @@ from shadowmesh.wire import stun
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.entropy import Entropy
 from shadowmesh.wire.errors import DecodeError
+from shadowmesh.wire.open_ids import ID_BYTES, OpenIds
 from shadowmesh.wire.transmit import Transmit
 
 _RETRANSMIT_OFFSETS_S = (0.0, 0.4, 1.0)
@@ -38,6 +39,10 @@ class _Test:
     transaction_id: bytes
     change_port: bool
     answer: Endpoint | None = None
+
+    @property
+    def id(self) -> bytes:
+        return self.transaction_id[:ID_BYTES]
 
 
 @dataclass(slots=True)
@@ -64,9 +69,10 @@ class _Tests:
 class NatDiscovery:
     """After each call: drain `poll()`, then read `next_timeout()`."""
 
-    def __init__(self, *, entropy: Entropy) -> None:
+    def __init__(self, *, entropy: Entropy, ids: OpenIds) -> None:
         self._entropy = entropy
-        self._reflexive = ReflexiveDiscovery(entropy=entropy)
+        self._ids = ids
+        self._reflexive = ReflexiveDiscovery(entropy=entropy, ids=ids)
         self._own: frozenset[IPv4Address | IPv6Address] = frozenset()
         self._servers: tuple[Endpoint, ...] = ()
         self._behaviour = nat.UNKNOWN_NAT
@@ -172,6 +178,8 @@ class NatDiscovery:
             port: _Test(self._entropy(stun.TRANSACTION_ID_BYTES), number == 0 and not self._samples_newest)
             for number, port in enumerate(ports)
         }
+        for test in tests.values():
+            self._ids.open(test.id)
         self._tests = _Tests(servers[0], tests, now)
         self._advance(now)
 
@@ -285,6 +293,8 @@ class NatDiscovery:
 
     def _end_tests(self) -> None:
         if self._tests is not None:
+            for test in self._tests.by_port.values():
+                self._ids.close(test.id)
             self._out.append(PortsReleased(tuple(self._tests.by_port)))
         self._tests = None
         self._waits_for_ports = self._samples_newest = False

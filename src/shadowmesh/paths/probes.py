@@ -26,6 +26,7 @@ from shadowmesh.paths.probed_session import (
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.entropy import Entropy
 from shadowmesh.wire.errors import DecodeError
+from shadowmesh.wire.open_ids import IdTable, OpenIds
 from shadowmesh.wire.transmit import Transmit
 
 SEEN_INTERVAL_S = 0.25  # between probes of an address that packets of the peer come from
@@ -60,11 +61,11 @@ class ProbedPath:
 class PathProber:
     """Probes every peer with a session. After each call: drain `poll()`, then read `next_timeout()`."""
 
-    def __init__(self, own: PeerID, *, entropy: Entropy) -> None:
+    def __init__(self, own: PeerID, *, entropy: Entropy, ids: OpenIds) -> None:
         self._own = own
         self._entropy = entropy
         self._sessions: dict[PeerID, ProbedSession] = {}
-        self._by_tag: dict[bytes, ProbedSession] = {}
+        self._by_tag: IdTable[ProbedSession] = IdTable(ids)
         self._out: deque[Transmit | ProbeEvent] = deque()
         self._drops: Counter[str] = Counter()
 

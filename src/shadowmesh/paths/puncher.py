@@ -21,6 +21,7 @@ from shadowmesh.paths.punch_report import PunchReport
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.entropy import Entropy
 from shadowmesh.wire.errors import DecodeError
+from shadowmesh.wire.open_ids import IdTable, OpenIds
 from shadowmesh.wire.transmit import Transmit
 
 MAX_PUNCHES = 64  # at a time, as many as attempts to connect
@@ -44,11 +45,11 @@ class PunchDrop(Enum):
 class Puncher:
     """After each call: drain `poll()`, then read `next_timeout()`."""
 
-    def __init__(self, own: PeerID, *, entropy: Entropy) -> None:
+    def __init__(self, own: PeerID, *, entropy: Entropy, ids: OpenIds) -> None:
         self._own = own
         self._entropy = entropy
         self._punches: dict[PeerID, Punch] = {}
-        self._by_tag: dict[bytes, Punch] = {}
+        self._by_tag: IdTable[Punch] = IdTable(ids)
         self._reports: dict[PeerID, PunchReport] = {}
         self._holder: PeerID | None = None  # one punch at a time holds ports
         self._out: deque[PuncherOutput] = deque()

@@ -13,6 +13,7 @@ from shadowmesh.wire import stun
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.entropy import Entropy
 from shadowmesh.wire.errors import DecodeError
+from shadowmesh.wire.open_ids import ID_BYTES, OpenIds
 from shadowmesh.wire.transmit import Transmit
 
 MAX_SERVERS = 8  # what the caller chose for both address families, bounded
@@ -35,6 +36,10 @@ class _Query:
     sent: int = 0
 
     @property
+    def id(self) -> bytes:
+        return self.transaction_id[:ID_BYTES]
+
+    @property
     def due_at(self) -> float:
         return self.started_at + (*_RETRANSMIT_OFFSETS_S, _GIVE_UP_AFTER_S)[self.sent]
 
@@ -42,8 +47,9 @@ class _Query:
 class ReflexiveDiscovery:
     """Knows our reflexive endpoints. After each call: drain `poll()`, then read `next_timeout()`."""
 
-    def __init__(self, *, entropy: Entropy, max_servers: int = MAX_SERVERS) -> None:
+    def __init__(self, *, entropy: Entropy, ids: OpenIds, max_servers: int = MAX_SERVERS) -> None:
         self._entropy = entropy
+        self._ids = ids
         self._max_servers = max_servers
         self._servers: tuple[Endpoint, ...] = ()
         self._queries: dict[Endpoint, _Query] = {}
@@ -92,7 +98,7 @@ class ReflexiveDiscovery:
         before, known = self.endpoints, self._servers
         self._servers = chosen
         self._answers = {server: self._answers[server] for server in chosen if server in self._answers}
-        self._queries = {server: self._queries[server] for server in chosen if server in self._queries}
+        self._expect({server: self._queries[server] for server in chosen if server in self._queries})
         self._report(before)
         if not set(chosen) <= set(known):
             self.ask(now)
@@ -102,7 +108,7 @@ class ReflexiveDiscovery:
         if not self._servers:
             return
         self._asked_at = now
-        self._queries = {server: _Query(self._entropy(stun.TRANSACTION_ID_BYTES), now) for server in self._servers}
+        self._expect({server: _Query(self._entropy(stun.TRANSACTION_ID_BYTES), now) for server in self._servers})
         self._advance(now)
 
     def refresh(self, now: float, *, max_age_s: float = REFRESH_S) -> None:
@@ -133,7 +139,7 @@ class ReflexiveDiscovery:
         if query is None or query.transaction_id != message.transaction_id or message.mapped is None:
             self._drops[StunDrop.UNASKED.value] += 1
             return
-        del self._queries[source]
+        self._ids.close(self._queries.pop(source).id)
         before = self.endpoints
         rtt_s = max(0.0, now - query.started_at) if query.sent == 1 else None
         self._answers[source] = Observation(source, message.mapped, now, rtt_s)
@@ -164,11 +170,18 @@ class ReflexiveDiscovery:
             if now < query.due_at:
                 continue
             if query.sent == len(_RETRANSMIT_OFFSETS_S):
-                del self._queries[server]
+                self._ids.close(self._queries.pop(server).id)
                 continue
             query.started_at = now - _RETRANSMIT_OFFSETS_S[query.sent]  # when we are late, the rest comes later too
             query.sent += 1
             self._out.append(Transmit(stun.encode_binding_request(query.transaction_id), server, via=0))
+
+    def _expect(self, queries: dict[Endpoint, _Query]) -> None:
+        for query in queries.values():
+            self._ids.open(query.id)
+        for query in self._queries.values():
+            self._ids.close(query.id)
+        self._queries = queries
 
     def _report(self, before: tuple[Endpoint, ...]) -> None:
         if self.endpoints != before:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from shadowmesh.identity.names import PeerID
 from shadowmesh.session.limits import AMPLIFICATION, COMPLETED_S, MAX_COMPLETED, REPEAT_MESSAGE4_S
 from shadowmesh.wire.endpoint import Endpoint
+from shadowmesh.wire.open_ids import IdTable, OpenIds
 from shadowmesh.wire.transmit import Transmit
 
 
@@ -22,8 +23,8 @@ class _Completed:
 class CompletedTable:
     """No secret is kept: M4 as it was sent, and for whom."""
 
-    def __init__(self) -> None:
-        self._by_cid: dict[bytes, _Completed] = {}  # oldest first
+    def __init__(self, ids: OpenIds) -> None:
+        self._by_cid: IdTable[_Completed] = IdTable(ids)  # oldest first
 
     def __contains__(self, cid: bytes) -> bool:
         return cid in self._by_cid

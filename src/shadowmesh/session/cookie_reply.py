@@ -1,12 +1,10 @@
 """The answer to an M1 that comes without a cookie while the responder is under load. Spec: docs/spec/session.md, 6.3.
 
-As WireGuard's cookie reply: only who knows pkR and has seen the M1 can make one, or read it.
+The engine makes it. As WireGuard's cookie reply: only who knows pkR and has seen the M1 can make one, or read it.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import struct
 from dataclasses import dataclass
 from typing import Self
@@ -14,16 +12,14 @@ from typing import Self
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from shadowmesh.identity.keys import PublicIdentity
 from shadowmesh.session.drops import Dropped
 from shadowmesh.session.events import DropReason
-from shadowmesh.session.fragments import SESSION_VERSION, Flight
-from shadowmesh.session.messages import M1_PROVED_BYTES, MAC2_BYTES, TAG_BYTES
-from shadowmesh.wire.entropy import Entropy
+from shadowmesh.session.fragments import SESSION_VERSION
+from shadowmesh.session.macs import COOKIE_BYTES, GateKeys
+from shadowmesh.session.messages import TAG_BYTES
 from shadowmesh.wire.errors import DecodeError
 from shadowmesh.wire.first_byte import ControlType
 
-COOKIE_BYTES = 16
 COOKIE_REPLY_BYTES = 64
 _NONCE_BYTES = 12
 _HEADER = struct.Struct("!BBH8s8s")
@@ -39,19 +35,11 @@ class CookieReply:
     nonce: bytes
     sealed: bytes
 
-    @classmethod
-    def seal(cls, cookie: bytes, flight: Flight, mac1: bytes, responder: PublicIdentity, entropy: Entropy) -> Self:
-        """For the M1 of that flight, bound to its mac1."""
-        nonce = entropy(_NONCE_BYTES)
-        header = _header(flight.cid, flight.message_id)
-        sealed = AESGCM(_key(responder)).encrypt(nonce, cookie, header + mac1)
-        return cls(flight.cid, flight.message_id, nonce, sealed)
-
-    def open(self, mac1: bytes, responder: PublicIdentity) -> bytes:
-        """The cookie, 16 bytes. Raises Dropped."""
-        bound = _header(self.cid, self.message_id) + mac1
+    def open(self, keys: GateKeys, macs: bytes) -> bytes:
+        """The cookie, 16 bytes. `macs`: of the datagram that is answered, the first of M1. Raises Dropped."""
+        bound = _header(self.cid, self.message_id) + macs
         try:
-            return AESGCM(_key(responder)).decrypt(self.nonce, self.sealed, bound)
+            return AESGCM(keys.cookie).decrypt(self.nonce, self.sealed, bound)
         except InvalidTag:
             raise Dropped(DropReason.UNDECRYPTABLE) from None
 
@@ -70,14 +58,5 @@ class CookieReply:
         return cls(cid, message_id, nonce, sealed)
 
 
-def mac2(cookie: bytes, proved: bytes) -> bytes:
-    """HMAC-SHA-256 cut to 16 bytes over M1 up to and including mac1: shows the cookie without giving it away."""
-    return hmac.digest(cookie, proved[:M1_PROVED_BYTES], "sha256")[:MAC2_BYTES]
-
-
 def _header(cid: bytes, message_id: bytes) -> bytes:
     return _HEADER.pack(ControlType.COOKIE, SESSION_VERSION, 0, cid, message_id)
-
-
-def _key(responder: PublicIdentity) -> bytes:
-    return hashlib.sha256(b"cookie" + responder.public_key).digest()

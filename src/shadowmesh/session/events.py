@@ -63,11 +63,8 @@ class DropReason(Enum):
 
     MALFORMED = "malformed"
     UNKNOWN_CONNECTION = "unknown connection"
-    BAD_MAC = "bad mac1"
     REASSEMBLY_FULL = "too many reassemblies"
     HALF_OPEN_FULL = "too many half-open handshakes"
-    COOKIE_ASKED = "a cookie was asked for"
-    RATE_LIMITED = "too many handshakes from one network"
     UNTRUSTED = "untrusted peer"
     NO_RECORD = "no record of the peer"
     RECORD_REFUSED = "record refused"
@@ -77,4 +74,11 @@ class DropReason(Enum):
     SUPERSEDED = "superseded by our own attempt"
 
 
-SessionEvent = PeerAuthenticated | SessionEstablished | HandshakeFailed
+@dataclass(frozen=True, slots=True)
+class CookiesDemanded:
+    """Whether the engine is to hand up an M1 only with a cookie, however few come."""
+
+    demanded: bool
+
+
+SessionEvent = PeerAuthenticated | SessionEstablished | HandshakeFailed | CookiesDemanded

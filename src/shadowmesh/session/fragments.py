@@ -3,13 +3,15 @@
 Spec: docs/spec/session.md, section 2. The header of both, 24 bytes:
 
     type 1 | version 1 | message 1 | index 4 bits, total - 1 4 bits | cid 8 | message id 8 | length 2 | reserved 2
+
+In the datagrams of M1, which come from anybody, mac1 and mac2 of 16 bytes each follow.
 """
 
 from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -20,10 +22,14 @@ from shadowmesh.wire.transmit import MAX_DATAGRAM_BYTES
 
 SESSION_VERSION = 1
 HEADER_BYTES = 24
-FRAGMENT_BYTES = MAX_DATAGRAM_BYTES - HEADER_BYTES  # 1,208: every fragment but the last
+MAC_BYTES = 16
 MAX_MESSAGE_NUMBER = 8
 CID_BYTES = 8
 MESSAGE_ID_BYTES = 8
+
+Macs = Callable[[bytes], bytes]
+"""mac1 and mac2 for a header, 32 bytes together."""
+
 
 _HEADER = struct.Struct("!BBBB8s8sHH")
 _BITMAP = struct.Struct("!H")
@@ -39,28 +45,39 @@ class Flight:
     length: int  # of the whole message
 
     @property
+    def head_bytes(self) -> int:
+        """What stands before a fragment's part of the message."""
+        return HEADER_BYTES + 2 * MAC_BYTES if self.message == 1 else HEADER_BYTES
+
+    @property
+    def fragment_bytes(self) -> int:
+        """1,208, or 1,176 in M1: of the message in every fragment but the last."""
+        return MAX_DATAGRAM_BYTES - self.head_bytes
+
+    @property
     def total(self) -> int:
-        return -(-self.length // FRAGMENT_BYTES)
+        return -(-self.length // self.fragment_bytes)
 
     @property
     def wire_bytes(self) -> int:
         """UDP payload of all its datagrams."""
-        return self.length + self.total * HEADER_BYTES
+        return self.length + self.total * self.head_bytes
 
     def datagram_bytes(self, index: int) -> int:
-        return HEADER_BYTES + min(FRAGMENT_BYTES, self.length - index * FRAGMENT_BYTES)
+        return self.head_bytes + min(self.fragment_bytes, self.length - index * self.fragment_bytes)
 
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """One datagram of a message; all but the last carry 1,208 bytes of it."""
+    """One datagram of a message. The MACs of M1 are the engine's to check, and none of the message."""
 
     flight: Flight
     index: int
     payload: bytes
+    macs: bytes = b""  # 32 bytes in M1
 
     def encode(self) -> bytes:
-        return _encode_header(ControlType.SESSION, self.flight, self.index) + self.payload
+        return _encode_header(ControlType.SESSION, self.flight, self.index) + self.macs + self.payload
 
     @classmethod
     def decode(cls, datagram: bytes) -> Self:
@@ -68,7 +85,7 @@ class Fragment:
         flight, index = _decode_header(ControlType.SESSION, datagram)
         if len(datagram) != flight.datagram_bytes(index):
             raise DecodeError(f"fragment: {len(datagram)} bytes, want {flight.datagram_bytes(index)}")
-        return cls(flight, index, datagram[HEADER_BYTES:])
+        return cls(flight, index, datagram[flight.head_bytes :], datagram[HEADER_BYTES : flight.head_bytes])
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +136,16 @@ class CutMessage:
         return [self.datagrams[index] for index in indexes]
 
 
-def cut(message_number: int, cid: bytes, message: bytes) -> CutMessage:
+def cut(message_number: int, cid: bytes, message: bytes, macs: Macs | None = None) -> CutMessage:
+    """`macs`: of M1, and of no other message. Without them they are zero, and no engine lets it in."""
     flight = Flight(message_number, cid, message_id(message_number, message), len(message))
-    fragments = (
-        Fragment(flight, index, message[index * FRAGMENT_BYTES : (index + 1) * FRAGMENT_BYTES])
-        for index in range(flight.total)
-    )
-    return CutMessage(flight, tuple(fragment.encode() for fragment in fragments))
+    return CutMessage(flight, tuple(_datagram(flight, index, message, macs) for index in range(flight.total)))
+
+
+def _datagram(flight: Flight, index: int, message: bytes, macs: Macs | None) -> bytes:
+    header = _encode_header(ControlType.SESSION, flight, index)
+    head = header.ljust(flight.head_bytes, b"\0") if macs is None else header + macs(header)
+    return head + message[index * flight.fragment_bytes : (index + 1) * flight.fragment_bytes]
 
 
 def message_id(message_number: int, message: bytes) -> bytes:

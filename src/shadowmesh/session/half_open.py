@@ -9,6 +9,7 @@ from shadowmesh.session.amplification import AddressBudget
 from shadowmesh.session.fragments import CutMessage, Flight
 from shadowmesh.session.keys import Side
 from shadowmesh.session.limits import HALF_OPEN_S, MAX_HALF_OPEN, MAX_HALF_OPEN_A_PREFIX, MAX_USED, USED_S
+from shadowmesh.wire.open_ids import IdTable, OpenIds
 
 
 @dataclass(slots=True)
@@ -35,8 +36,9 @@ class HalfOpen:
 class HalfOpenTable:
     """When it is full the oldest makes room, first of the same prefix: a flood shortens everybody's time, no more."""
 
-    def __init__(self) -> None:
-        self._by_cid: dict[bytes, HalfOpen] = {}  # oldest first
+    def __init__(self, ids: OpenIds) -> None:
+        self._ids = ids
+        self._by_cid: IdTable[HalfOpen] = IdTable(ids)  # oldest first
         self._by_h1: dict[bytes, HalfOpen] = {}
         self._by_flight: dict[Flight, HalfOpen] = {}
         self._used: dict[bytes, float] = {}  # h1 of handshakes that are over, and until when; oldest first
@@ -65,6 +67,7 @@ class HalfOpenTable:
             self._evict(neighbours[0])
         elif len(self._by_cid) >= MAX_HALF_OPEN:
             self._evict(next(iter(self._by_cid.values())))
+        self._ids.open(half_open.initiator_cid)  # of requests for fragments of M2
         self._by_cid[half_open.cid] = half_open
         self._by_h1[half_open.h1] = half_open
         self._by_flight[half_open.message2.flight] = half_open
@@ -91,6 +94,8 @@ class HalfOpenTable:
         self.evictions += 1
 
     def _remove(self, half_open: HalfOpen) -> None:
-        self._by_cid.pop(half_open.cid, None)
+        if self._by_cid.pop(half_open.cid, None) is None:
+            return
+        self._ids.close(half_open.initiator_cid)
         self._by_h1.pop(half_open.h1, None)
         self._by_flight.pop(half_open.message2.flight, None)

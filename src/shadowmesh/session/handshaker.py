@@ -13,6 +13,7 @@ from shadowmesh.session.cookie_jar import CookieJar
 from shadowmesh.session.cookie_reply import CookieReply
 from shadowmesh.session.drops import Dropped
 from shadowmesh.session.events import (
+    CookiesDemanded,
     DropReason,
     FailureReason,
     HandshakeFailed,
@@ -38,6 +39,7 @@ from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.entropy import Entropy
 from shadowmesh.wire.errors import DecodeError
 from shadowmesh.wire.first_byte import ControlType
+from shadowmesh.wire.open_ids import IdTable, OpenIds
 from shadowmesh.wire.transmit import Transmit
 
 DATAGRAM_TYPES = (ControlType.SESSION, ControlType.SESSION_MISSING, ControlType.COOKIE)
@@ -56,6 +58,7 @@ class Handshaker:
         *,
         entropy: Entropy,
         wall_clock: WallClock,
+        ids: OpenIds,
         now: float,  # noqa: ARG002  every machine is made at a time
     ) -> None:
         """Raises ValueError when the record is not of the identity's key."""
@@ -64,9 +67,10 @@ class Handshaker:
         self._entropy = entropy
         self._peers = AllowedPeers()
         self._attempts: dict[PeerID, Attempt] = {}
-        self._attempts_by_cid: dict[bytes, Attempt] = {}
+        self._attempts_by_cid: IdTable[Attempt] = IdTable(ids)
         self._cookies = CookieJar()
-        self._responder = Responder(self._own, self._peers, entropy=entropy, wall_clock=wall_clock)
+        self._responder = Responder(self._own, self._peers, entropy=entropy, wall_clock=wall_clock, ids=ids)
+        self._demands_cookies = False
         self._unvalidated = Reassembler(
             max_buffers=MAX_UNVALIDATED_REASSEMBLIES, max_a_group=MAX_UNVALIDATED_A_PREFIX, asks=False
         )
@@ -80,7 +84,6 @@ class Handshaker:
         evictions = {
             DropReason.REASSEMBLY_FULL: self._unvalidated.evictions + self._known.evictions,
             DropReason.HALF_OPEN_FULL: self._responder.evictions,
-            DropReason.COOKIE_ASKED: self._responder.cookies_asked,
         }
         return {reason: count + evictions.get(reason, 0) for reason, count in self._drops.items()}
 
@@ -156,6 +159,7 @@ class Handshaker:
             self._drops[DropReason.MALFORMED] += 1
         except Dropped as dropped:
             self._drops[dropped.reason] += 1
+        self._watch_load()
 
     def handle_timeout(self, now: float) -> None:
         for attempt in list(self._attempts.values()):
@@ -170,6 +174,7 @@ class Handshaker:
         self._responder.expire(now)
         for request, source in self._known.requests(now):
             self._outputs += self._ask(request, source)
+        self._watch_load()
 
     def next_timeout(self) -> float | None:
         when = min(
@@ -272,6 +277,11 @@ class Handshaker:
             return self._responder.ask(request, source)
         attempt = self._attempts_by_cid.get(request.flight.cid)
         return [] if attempt is None else attempt.ask(request, source)
+
+    def _watch_load(self) -> None:
+        if self._responder.is_busy is not self._demands_cookies:
+            self._demands_cookies = self._responder.is_busy
+            self._outputs.append(CookiesDemanded(self._demands_cookies))
 
     def _drop_attempt(self, peer: PeerID) -> bool:
         attempt = self._attempts.pop(peer, None)

@@ -6,13 +6,13 @@ import hmac
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from shadowmesh.identity.keys import BadSignature
 from shadowmesh.session import keys
 from shadowmesh.session.amplification import AddressBudget
 from shadowmesh.session.cookie_jar import CookieJar
-from shadowmesh.session.cookie_reply import CookieReply, mac2
+from shadowmesh.session.cookie_reply import CookieReply
 from shadowmesh.session.drops import Dropped
 from shadowmesh.session.events import DropReason, FailureReason, PeerAuthenticated, Role, SessionEstablished
 from shadowmesh.session.fragments import CutMessage, MissingRequest, cut
@@ -30,6 +30,7 @@ from shadowmesh.session.limits import (
     RETRANSMIT_S,
     YIELD_AFTER_S,
 )
+from shadowmesh.session.macs import GateKeys, MacWriter, macs_of
 from shadowmesh.session.messages import (
     M2_HEAD_BYTES,
     NONCE_BYTES,
@@ -53,7 +54,7 @@ from shadowmesh.wire.transmit import Transmit
 class _AwaitingMessage2:
     decapsulation_key: DecapsulationKey = field(repr=False)
     h1: bytes
-    message1: Message1
+    message1: bytes
     flights: dict[Endpoint, CutMessage] = field(default_factory=dict)  # of M1, as last sent
     sent_at: dict[Endpoint, float] = field(default_factory=dict)
     cookies_taken: Counter[Endpoint] = field(default_factory=Counter)
@@ -86,6 +87,7 @@ class Attempt:
             raise ValueError("an attempt needs the record of the peer")
         self._own = own
         self._public = peer.record.record.public
+        self._gate_keys = GateKeys.of(self._public)
         self._cookies = cookies
         self._entropy = entropy
         self._began_at = now
@@ -170,7 +172,7 @@ class Attempt:
             raise Dropped(DropReason.UNKNOWN_CONNECTION)
         if reply.message_id != sent.flight.message_id or state.cookies_taken[source] >= MAX_COOKIES_AN_ENDPOINT:
             raise Dropped(DropReason.REPLAYED)
-        cookie = reply.open(state.message1.mac1, self._public)
+        cookie = reply.open(self._gate_keys, macs_of(sent.datagrams[0]))
         state.cookies_taken[source] += 1
         self._cookies.put(self.peer.peer_id, source, cookie, now)
         return self._message1(state, source, now)
@@ -247,20 +249,13 @@ class Attempt:
     def _begin(self) -> _AwaitingMessage2:
         nonce = self._entropy(NONCE_BYTES)
         decapsulation_key = DecapsulationKey(self._entropy(KEM_SEED_BYTES))
-        bound = Message1.bound(self.cid, nonce, decapsulation_key.encapsulation_key, keys.SUITE)
-        message = Message1(
-            self.cid, nonce, decapsulation_key.encapsulation_key, keys.SUITE, keys.mac1(self._public, bound)
-        )
-        h1 = keys.transcript1(self.peer.fingerprint, bound)
-        return _AwaitingMessage2(decapsulation_key, h1, message)
+        message = Message1(self.cid, nonce, decapsulation_key.encapsulation_key, keys.SUITE).encode()
+        return _AwaitingMessage2(decapsulation_key, keys.transcript1(self.peer.fingerprint, message), message)
 
     def _message1(self, state: _AwaitingMessage2, endpoint: Endpoint, now: float) -> list[Transmit]:
         """With the cookie that we hold for this endpoint, if any."""
-        cookie = self._cookies.get(self.peer.peer_id, endpoint, now)
-        message = state.message1
-        if cookie is not None:
-            message = replace(message, mac2=mac2(cookie, message.encode()))
-        state.flights[endpoint] = cut(Message1.NUMBER, self.cid, message.encode())
+        macs = MacWriter(self._gate_keys.mac1, self._cookies.get(self.peer.peer_id, endpoint, now))
+        state.flights[endpoint] = cut(Message1.NUMBER, self.cid, state.message1, macs)
         state.sent_at[endpoint] = now
         return [Transmit(datagram, endpoint) for datagram in state.flights[endpoint].datagrams]
 

@@ -15,13 +15,12 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from shadowmesh.identity.keys import PublicIdentity
 from shadowmesh.identity.names import Fingerprint
 from shadowmesh.session.cipher import Cipher, agreed_cipher
 from shadowmesh.session.drops import Dropped
 from shadowmesh.session.events import DropReason
 from shadowmesh.session.fragments import SESSION_VERSION
-from shadowmesh.session.messages import MAC1_BYTES, WITH_RECORD, Claim
+from shadowmesh.session.messages import WITH_RECORD, Claim
 
 SUITE = 1
 """ML-KEM-1024, ML-DSA-87, SHA-256, AES-256-GCM."""
@@ -36,15 +35,9 @@ _VERSION_AND_SUITE = bytes([SESSION_VERSION]) + SUITE.to_bytes(2, "big")
 _NONCE = bytes(12)
 
 
-def mac1(responder: PublicIdentity, bound: bytes) -> bytes:
-    """HMAC-SHA-256 cut to 16 bytes, keyed by SHA-256("mac1" || pkR): only who knows the key of R is answered."""
-    key = hashlib.sha256(b"mac1" + responder.public_key).digest()
-    return hmac.digest(key, bound, "sha256")[:MAC1_BYTES]
-
-
-def transcript1(responder: Fingerprint, bound: bytes) -> bytes:
-    """h1: version, suite, whom M1 is for, and M1 up to its mac1."""
-    return hashlib.sha256(_TRANSCRIPT_LABEL + _VERSION_AND_SUITE + responder.raw + bound).digest()
+def transcript1(responder: Fingerprint, message1: bytes) -> bytes:
+    """h1: version, suite, whom M1 is for, and M1."""
+    return hashlib.sha256(_TRANSCRIPT_LABEL + _VERSION_AND_SUITE + responder.raw + message1).digest()
 
 
 def extend(transcript: bytes, part: bytes) -> bytes:

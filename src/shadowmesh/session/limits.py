@@ -41,18 +41,11 @@ REPEAT_MESSAGE4_S = 0.2  # at most one a flight: retransmissions are 0.5 s apart
 USED_S = 300.0  # a replayed M1 finds nobody that long
 MAX_USED = 4096  # 40 bytes each; 13 new handshakes a second for five minutes
 
-# Load and cookies.
-LOAD_RATE = 50.0  # M1 a second, each of which costs a signature: one twentieth of what a core can make
+# Load and cookies. The bounds of rates, and the secrets behind cookies, are the engine's: engine/core/src/gate.
 LOAD_HALF_OPEN = 64  # handshakes under way, a quarter of the table: from here on a new one must show its address
-COOKIE_SECRET_S = 120.0  # then a new secret; the one before it is accepted for as long again
-COOKIE_HELD_S = COOKIE_SECRET_S  # by the initiator: no longer than any secret is accepted
+COOKIE_HELD_S = 120.0  # by the initiator: no longer than any secret is accepted
 MAX_COOKIES = 1024  # held by an initiator, 16 bytes each: 128 attempts with eight endpoints
 MAX_COOKIES_AN_ENDPOINT = 3  # taken in one attempt: more than secrets turn in 30 s; bounds what forged replies cost
-PREFIX_RATE = 4.0  # M1 a second with a good cookie, from one /24 or /48 while under load
-PREFIX_BURST = 8.0  # the peers behind one NAT that start together
-MAX_PREFIXES = 1024  # 200 bytes each; who has more networks than that meets the bound for all of them
-COOKIE_RATE = 100.0  # M1 a second with a good cookie, from all networks while under load: a fifth of a core
-COOKIE_BURST = 50.0  # half a second of it
 
 # The PSK ratchet.
 RATCHET_INTERVAL_S = 120.0  # of traffic: WireGuard's own interval between rekeys

@@ -12,23 +12,19 @@ from typing import ClassVar, Self
 from shadowmesh.identity.keys import SIGNATURE_BYTES
 from shadowmesh.identity.names import PEER_ID_BYTES, PeerID
 from shadowmesh.records.peer_record import MAX_RECORD_BYTES, SignedRecord
-from shadowmesh.session.fragments import CID_BYTES, FRAGMENT_BYTES
+from shadowmesh.session.fragments import CID_BYTES
 from shadowmesh.wire.errors import DecodeError
 from shadowmesh.wire.reader import Reader
 
 NONCE_BYTES = 32
 ENCAPSULATION_KEY_BYTES = 1568  # ML-KEM-1024, FIPS 203 §8
 CIPHERTEXT_BYTES = 1568
-MAC1_BYTES = 16
-MAC2_BYTES = 16
 WIREGUARD_KEY_BYTES = 32
 FINISHED_BYTES = 32
 TAG_BYTES = 16  # AES-256-GCM
 
-M1_BYTES = 2 * FRAGMENT_BYTES  # two full datagrams: a third of them is more than M2
-M1_PROVED_BYTES = M1_BYTES - MAC2_BYTES
-M1_BOUND_BYTES = M1_PROVED_BYTES - MAC1_BYTES
-_M1_PADDING_BYTES = M1_BOUND_BYTES - CID_BYTES - NONCE_BYTES - ENCAPSULATION_KEY_BYTES - 2
+M1_BYTES = 2352  # two full datagrams: three times their size is more than M2
+_M1_PADDING_BYTES = M1_BYTES - CID_BYTES - NONCE_BYTES - ENCAPSULATION_KEY_BYTES - 2
 
 _CLAIM = struct.Struct("!8sQ32sH")
 _FINISHED = struct.Struct("!32sI")
@@ -36,35 +32,28 @@ _FINISHED = struct.Struct("!32sI")
 
 @dataclass(frozen=True, slots=True)
 class Message1:
-    """Initiator to responder, 2,416 bytes. What stands before `mac1` is its bound part, the start of the transcript."""
+    """Initiator to responder, 2,352 bytes, the start of the transcript."""
 
     NUMBER: ClassVar[int] = 1
     cid: bytes  # 8 bytes, the initiator's
     nonce: bytes  # 32 bytes
     encapsulation_key: bytes = field(repr=False)  # 1,568 bytes
     suite: int
-    mac1: bytes  # 16 bytes
-    mac2: bytes = bytes(MAC2_BYTES)  # shows a cookie; zero without one
-
-    @staticmethod
-    def bound(cid: bytes, nonce: bytes, encapsulation_key: bytes, suite: int) -> bytes:
-        """2,384 bytes."""
-        return cid + nonce + encapsulation_key + suite.to_bytes(2, "big") + bytes(_M1_PADDING_BYTES)
 
     def encode(self) -> bytes:
-        return self.bound(self.cid, self.nonce, self.encapsulation_key, self.suite) + self.mac1 + self.mac2
+        suite = self.suite.to_bytes(2, "big")
+        return self.cid + self.nonce + self.encapsulation_key + suite + bytes(_M1_PADDING_BYTES)
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """Raises DecodeError. Any suite and any mac2 are of legal form."""
+        """Raises DecodeError. Any suite is of legal form."""
         reader = Reader(data, "M1")
         cid, nonce = reader.take(CID_BYTES), reader.take(NONCE_BYTES)
         key, suite = reader.take(ENCAPSULATION_KEY_BYTES), reader.uint(2)
         if any(reader.take(_M1_PADDING_BYTES)):
             raise DecodeError("M1: padding that is not zero")
-        mac1, mac2 = reader.take(MAC1_BYTES), reader.take(MAC2_BYTES)
         reader.finish()
-        return cls(cid, nonce, key, suite, mac1, mac2)
+        return cls(cid, nonce, key, suite)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
 """The responder's side of every handshake. Spec: docs/spec/session.md, section 6.
 
-Nothing is kept for who does not know our public key (mac1), and who is not allowed learns nothing after M2.
+The engine has refused what comes from who does not know our public key, or shows no cookie where one is asked for
+(section 6.3). Who is not allowed learns nothing after M2.
 """
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -13,7 +13,6 @@ from shadowmesh.identity.keys import BadSignature, PublicIdentity
 from shadowmesh.identity.names import PeerID
 from shadowmesh.records.peer_record import RecordRefused, SignedRecord
 from shadowmesh.session import keys
-from shadowmesh.session.admission import Admission
 from shadowmesh.session.completed import CompletedTable
 from shadowmesh.session.drops import Dropped
 from shadowmesh.session.events import DropReason, Role, SessionEstablished
@@ -21,8 +20,8 @@ from shadowmesh.session.fragments import CID_BYTES, Flight, MissingRequest, cut
 from shadowmesh.session.half_open import HalfOpen, HalfOpenTable
 from shadowmesh.session.kem import encapsulate
 from shadowmesh.session.keys import FinalKeys, Side
+from shadowmesh.session.limits import LOAD_HALF_OPEN
 from shadowmesh.session.messages import (
-    M1_BOUND_BYTES,
     NONCE_BYTES,
     Claim,
     Finished,
@@ -39,6 +38,7 @@ from shadowmesh.wire.clock import WallClock
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.entropy import Entropy
 from shadowmesh.wire.errors import DecodeError
+from shadowmesh.wire.open_ids import OpenIds
 from shadowmesh.wire.transmit import Transmit
 
 
@@ -54,14 +54,15 @@ class OpenedMessage3:
 class Responder:
     """Methods return what to send; what is refused raises Dropped or DecodeError."""
 
-    def __init__(self, own: OwnSide, peers: AllowedPeers, *, entropy: Entropy, wall_clock: WallClock) -> None:
+    def __init__(
+        self, own: OwnSide, peers: AllowedPeers, *, entropy: Entropy, wall_clock: WallClock, ids: OpenIds
+    ) -> None:
         self._own = own
         self._peers = peers
         self._entropy = entropy
         self._wall_clock = wall_clock
-        self._half_open = HalfOpenTable()
-        self._completed = CompletedTable()
-        self._admission = Admission(own.identity.public, entropy=entropy)
+        self._half_open = HalfOpenTable(ids)
+        self._completed = CompletedTable(ids)
         self._step = 0
 
     @property
@@ -69,25 +70,20 @@ class Responder:
         return self._half_open.evictions
 
     @property
-    def cookies_asked(self) -> int:
-        return self._admission.cookies_asked
+    def is_busy(self) -> bool:
+        """So many handshakes are under way that a new one must show its address first."""
+        return len(self._half_open) >= LOAD_HALF_OPEN
 
     def receive_message1(self, message: bytes, flight: Flight, source: Endpoint, now: float) -> list[Transmit]:
-        """M2 as far as the budget of this address allows; for a repeated M1 the same M2; under load a cookie reply."""
+        """M2 as far as the budget of this address allows; for a repeated M1 the same M2."""
         message1 = Message1.decode(message)
         if message1.cid != flight.cid or message1.suite != keys.SUITE:
             raise DecodeError("M1: another cid in the header, or an unknown suite")
-        bound = message[:M1_BOUND_BYTES]
-        if not hmac.compare_digest(message1.mac1, keys.mac1(self._own.identity.public, bound)):
-            raise Dropped(DropReason.BAD_MAC)
-        h1 = keys.transcript1(self._own.identity.fingerprint, bound)
+        h1 = keys.transcript1(self._own.identity.fingerprint, message)
         half_open = self._half_open.for_message1(h1)
         if half_open is None:
             if self._half_open.used(h1, now):
                 raise Dropped(DropReason.REPLAYED)
-            reply = self._admission.judge(message1, flight, source, half_open=len(self._half_open), now=now)
-            if reply is not None:
-                return [Transmit(reply.encode(), source)]
             half_open = self._open(message1, h1, source, now)
         half_open.budget.credit(source, flight.wire_bytes)
         return _within_budget(half_open, half_open.message2.datagrams, source)

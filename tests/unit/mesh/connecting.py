@@ -27,6 +27,7 @@ from shadowmesh.records.hints import Hints
 from shadowmesh.records.peer_record import SignedRecord
 from shadowmesh.session.handshaker import Handshaker
 from shadowmesh.wire.endpoint import Endpoint
+from shadowmesh.wire.open_ids import OpenIds
 from shadowmesh.wire.transmit import Transmit
 
 ME, BOB, STRANGER = identity_number(5000), identity_number(1), identity_number(2)
@@ -124,7 +125,7 @@ def call_with(peer: bytes, token: bytes, *candidates: bytes, answer: bool) -> Ca
 
 def connect_with(known: KnownPeers, trust: TrustList) -> Connector:
     entropy = SeededEntropy(1)
-    handshaker = Handshaker(ME, record_of(5000), entropy=entropy, wall_clock=lambda: WALL_START, now=0.0)
+    handshaker = Handshaker(ME, record_of(5000), entropy=entropy, wall_clock=lambda: WALL_START, now=0.0, ids=OpenIds())
     connector = Connector(known, handshaker, entropy=entropy, now=0.0)
     for peer in trust.all():
         connector.add(peer)

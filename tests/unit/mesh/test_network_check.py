@@ -8,6 +8,7 @@ from shadowmesh.paths.classification import Observation
 from shadowmesh.records.directory import BackboneNode
 from shadowmesh.wire import stun
 from shadowmesh.wire.endpoint import Endpoint
+from shadowmesh.wire.open_ids import OpenIds
 from shadowmesh.wire.transmit import Transmit
 
 OUTSIDE = Endpoint.of("203.0.113.5", 5000)
@@ -26,7 +27,7 @@ def test_of_the_other_nodes_one_endpoint_of_each_family_is_asked() -> None:
 
 
 def test_nobody_is_asked_over_an_ip_version_that_we_do_not_have() -> None:
-    check = NetworkCheck(entropy=SeededEntropy(1))
+    check = NetworkCheck(entropy=SeededEntropy(1), ids=OpenIds())
     check.start([FAR], [], {6}, 1.0)
     assert [each.destination for each in transmits(check)] == [FAR.stun[2]]
 
@@ -80,13 +81,13 @@ def test_a_large_directory_makes_no_flood() -> None:
         BackboneNode(identity_number(1).public, 0, f"https://n{n}", (Endpoint.of("198.19.1.1", n),))
         for n in range(1, 65)
     ]
-    check = NetworkCheck(entropy=SeededEntropy(1))
+    check = NetworkCheck(entropy=SeededEntropy(1), ids=OpenIds())
     check.start(nodes, [], {4}, 1.0)
     assert len(transmits(check)) == MAX_OTHERS
 
 
 def checking() -> NetworkCheck:
-    check = NetworkCheck(entropy=SeededEntropy(1))
+    check = NetworkCheck(entropy=SeededEntropy(1), ids=OpenIds())
     check.start([NEAR, FAR], [NEAR.stun[0]], {4, 6}, 1.0)
     return check
 

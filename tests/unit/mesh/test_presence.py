@@ -10,6 +10,7 @@ from shadowmesh.paths.candidates import Candidate, CandidateKind
 from shadowmesh.records.peer_record import DEFAULT_TTL_PRIVATE_S, REVOKED_SEQUENCE, Mode
 from shadowmesh.wire import stun
 from shadowmesh.wire.endpoint import Endpoint
+from shadowmesh.wire.open_ids import OpenIds
 from shadowmesh.wire.transmit import Transmit
 
 SERVER = Endpoint.of("198.19.0.1", 3478)
@@ -117,7 +118,7 @@ def test_rubbish_is_counted() -> None:
 def made(mode: Mode = Mode.PRIVATE) -> OwnPresence:
     config = MeshConfig(mode=mode)
     record = OwnRecord(identity_number(1), config, 0, wall_clock=lambda: WALL_START, now=0.0)
-    return OwnPresence(record, public=mode is Mode.PUBLIC, entropy=SeededEntropy(1))
+    return OwnPresence(record, public=mode is Mode.PUBLIC, entropy=SeededEntropy(1), ids=OpenIds())
 
 
 def learn(presence: OwnPresence, mapped: Endpoint) -> None:

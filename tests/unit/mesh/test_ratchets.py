@@ -11,6 +11,7 @@ from shadowmesh.session.cipher import Cipher
 from shadowmesh.session.events import Role, SessionEstablished
 from shadowmesh.session.ratchet import PskChanged
 from shadowmesh.wire.endpoint import Endpoint
+from shadowmesh.wire.open_ids import OpenIds
 
 WHERE = Endpoint.of("198.18.0.3", 41641)
 RECORD = record_of(1)
@@ -85,7 +86,7 @@ def test_drops_of_ended_ratchets_stay_counted() -> None:
 
 
 def started(role: Role) -> Ratchets:
-    ratchets = Ratchets(entropy=SeededEntropy(1))
+    ratchets = Ratchets(entropy=SeededEntropy(1), ids=OpenIds())
     ratchets.start(replace(SESSION, role=role), 0.0)
     return ratchets
 

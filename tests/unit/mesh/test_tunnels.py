@@ -13,6 +13,7 @@ from shadowmesh.paths.probed_session import LOST_AFTER_S
 from shadowmesh.session.cipher import Cipher
 from shadowmesh.session.events import PeerAuthenticated, Role, SessionEstablished
 from shadowmesh.wire.endpoint import Endpoint
+from shadowmesh.wire.open_ids import OpenIds
 from shadowmesh.wire.transmit import Transmit
 
 ME = PeerID(b"m" * 20)
@@ -23,6 +24,7 @@ BOB = RECORD.peer_id
 SESSION = SessionEstablished(
     BOB, Role.RESPONDER, RECORD, b"w" * 32, WHERE, b"p" * 32, b"k" * 32, Cipher.AES_256_GCM, 0.25
 )
+
 AUTHENTICATED = PeerAuthenticated(BOB, SESSION.wireguard_key, WHERE, SESSION.psk, SESSION.cipher)
 
 
@@ -247,7 +249,7 @@ def test_a_renewal_that_is_wanted_comes_at_once_and_once() -> None:
 
 
 def made() -> Tunnels:
-    return Tunnels(ME, MY_KEY, entropy=SeededEntropy(1))
+    return Tunnels(ME, MY_KEY, entropy=SeededEntropy(1), ids=OpenIds())
 
 
 def installed() -> Tunnels:

@@ -15,8 +15,15 @@ from shadowmesh.node.backbone_link import Step
 from shadowmesh.node.engine_shell import EngineShell, open_engine
 from shadowmesh.node.errors import NodeFailed
 from shadowmesh.session.cipher import Cipher
+from shadowmesh.session.cookie_reply import CookieReply
+from shadowmesh.session.events import CookiesDemanded
+from shadowmesh.session.fragments import cut
+from shadowmesh.session.macs import GateKeys, MacWriter, macs_of
+from shadowmesh.session.messages import M1_BYTES
 from shadowmesh.wire.endpoint import Endpoint
+from shadowmesh.wire.open_ids import CloseId, OpenId
 
+GATE_KEYS = GateKeys(os.urandom(32), os.urandom(32))
 AES = Cipher.AES_256_GCM
 AFTER_AN_INITIATION_S = 0.03  # a peer takes none within 20 ms, and that one is repeated after 5 s only
 A_ADDRESS, B_ADDRESS = IPv6Address("fd00::a"), IPv6Address("fd00::b")
@@ -65,6 +72,35 @@ async def test_an_order_that_the_engine_refuses_is_logged_and_nothing_else(caplo
     assert [record.levelname for record in caplog.records] == ["ERROR"] * 3
 
 
+async def test_only_what_the_mesh_expects_comes_through_the_gate() -> None:
+    expected, other = b"\x44\1\0\0expected", b"\x44\1\0\0another!"
+    with _Side(GATE_KEYS) as a, _Side() as b:
+        a.shell.obey(OpenId(b"expected"))
+        b.shell.send([other, expected], a.endpoint, 0)
+        assert (await a.next())[1][0] == expected
+        a.shell.obey(CloseId(b"expected"))
+        a.shell.obey(OpenId(b"another!"))
+        b.shell.send([expected, other], a.endpoint, 0)
+        assert (await a.next())[1][0] == other
+        assert a.shell.counters().drops["control_unknown_id"] == 2
+
+
+async def test_a_handshake_begins_with_a_mac1_and_with_a_cookie_where_the_mesh_demands_it() -> None:
+    genuine = cut(1, b"cidcidci", bytes(M1_BYTES), MacWriter(GATE_KEYS.mac1)).datagrams
+    forged = cut(1, b"cidcidci", bytes(M1_BYTES), MacWriter(os.urandom(32))).datagrams
+    with _Side(GATE_KEYS) as a, _Side() as b:
+        b.shell.send([*forged, *genuine], a.endpoint, 0)
+        assert [(await a.next())[1][0] for _ in genuine] == list(genuine)
+        a.shell.obey(CookiesDemanded(True))
+        b.shell.send(genuine, a.endpoint, 0)
+        reply = CookieReply.decode((await b.next())[1][0])
+        cookie = reply.open(GATE_KEYS, macs_of(genuine[0]))
+        shown = cut(1, b"cidcidci", bytes(M1_BYTES), MacWriter(GATE_KEYS.mac1, cookie)).datagrams
+        b.shell.send(shown, a.endpoint, 0)
+        assert [(await a.next())[1][0] for _ in shown] == list(shown)
+        assert {a.shell.counters().drops[f"control_{reason}"] for reason in ("mac", "cookie")} == {2}
+
+
 async def test_the_mesh_is_answered_when_no_port_can_be_opened(caplog: pytest.LogCaptureFixture) -> None:
     with _Side() as a:
         a.engine.stop()
@@ -80,15 +116,17 @@ async def test_stopping_twice_is_no_error() -> None:
 
 async def test_a_taken_port_is_one_clear_line() -> None:
     with _Side() as a, pytest.raises(NodeFailed, match="--port"):
-        open_engine(os.urandom(32), a.engine.port, None, "")
+        open_engine(os.urandom(32), GATE_KEYS, a.engine.port, None, "")
 
 
 class _Side:
     """An engine, and in place of its mesh a queue of the inputs that it gets."""
 
-    def __init__(self) -> None:
+    def __init__(self, gate_keys: GateKeys | None = None) -> None:
         self._calls: asyncio.Queue[tuple[str, tuple[Any, ...]]] = asyncio.Queue()
         self.engine = Engine(private_key=os.urandom(32), port=0)
+        if gate_keys is not None:
+            self.engine.guard(mac1_key=gate_keys.mac1, cookie_key=gate_keys.cookie)
         self.key = self.engine.public_key
         self.endpoint = Endpoint.of("127.0.0.1", self.engine.port)
         self.shell = EngineShell(self.engine, self._feed, lambda _: None, asyncio.get_running_loop())

@@ -15,6 +15,7 @@ from shadowmesh.paths.nat_discovery import PORTS, NatDiscovery, NatOutput
 from shadowmesh.paths.reflexive import StunDrop
 from shadowmesh.wire import stun
 from shadowmesh.wire.endpoint import Endpoint
+from shadowmesh.wire.open_ids import OpenIds
 from shadowmesh.wire.transmit import Transmit
 
 SERVERS = [
@@ -194,7 +195,7 @@ def test_what_is_no_answer_to_a_test_is_dropped_and_counted(data: bytes) -> None
 
 
 def asking() -> NatDiscovery:
-    discovery = NatDiscovery(entropy=SeededEntropy(1))
+    discovery = NatDiscovery(entropy=SeededEntropy(1), ids=OpenIds())
     discovery.set_own_addresses(OWN, 0.0)
     discovery.set_servers(SERVERS, 0.0)
     return discovery

@@ -18,6 +18,7 @@ from shadowmesh.paths.probe_datagram import FULL_SIZE_BYTES, PROBE_BYTES, ProbeD
 from shadowmesh.paths.probed_session import LOST_AFTER_S, PING_TIMEOUT_S, PROBE_OFFSETS_S
 from shadowmesh.paths.probes import MAX_PINGS, PathProber, ProbeDrop
 from shadowmesh.wire.endpoint import Endpoint
+from shadowmesh.wire.open_ids import OpenIds
 from shadowmesh.wire.transmit import Transmit
 
 A, B = PeerID(b"a" * 20), PeerID(b"b" * 20)
@@ -190,7 +191,7 @@ def test_too_many_pings_at_once_are_refused() -> None:
 
 def test_who_has_no_session_can_not_be_pinged() -> None:
     with pytest.raises(KeyError):
-        PathProber(A, entropy=SeededEntropy(1)).ping(B, 1, 0.0)
+        PathProber(A, entropy=SeededEntropy(1), ids=OpenIds()).ping(B, 1, 0.0)
 
 
 def test_a_silent_path_makes_the_alternates_be_tried_and_the_first_that_answers_is_taken() -> None:
@@ -439,8 +440,8 @@ class Probing:
     """A has just started to probe B, and B has the session too but does not probe by itself yet."""
 
     now: float = 0.0
-    a: PathProber = field(default_factory=lambda: PathProber(A, entropy=SeededEntropy("a")))
-    b: PathProber = field(default_factory=lambda: PathProber(B, entropy=SeededEntropy("b")))
+    a: PathProber = field(default_factory=lambda: PathProber(A, entropy=SeededEntropy("a"), ids=OpenIds()))
+    b: PathProber = field(default_factory=lambda: PathProber(B, entropy=SeededEntropy("b"), ids=OpenIds()))
     events: list[ProbeEvent] = field(default_factory=list)
     in_flight: list[Transmit] = field(default_factory=list)
     at_b: Endpoint = AT_B

@@ -8,6 +8,7 @@ from shadowmesh.paths.events import PathFound
 from shadowmesh.paths.nat_behaviour import UNKNOWN_NAT
 from shadowmesh.paths.puncher import Puncher
 from shadowmesh.wire.endpoint import Endpoint
+from shadowmesh.wire.open_ids import OpenIds
 from shadowmesh.wire.transmit import Transmit
 
 ALICE, BOB = PeerID(bytes(20)), PeerID(b"\1" * 20)
@@ -32,11 +33,11 @@ def test_the_report_says_what_was_probed_and_what_answered_while_it_goes_on_and_
 
 
 def test_of_a_peer_that_was_never_punched_there_is_no_report() -> None:
-    assert Puncher(ALICE, entropy=SeededEntropy(1)).report(BOB) is None
+    assert Puncher(ALICE, entropy=SeededEntropy(1), ids=OpenIds()).report(BOB) is None
 
 
 def punching(own: PeerID, peer: PeerID, *targets: Endpoint) -> Puncher:
-    puncher = Puncher(own, entropy=SeededEntropy(own.raw.hex()))
+    puncher = Puncher(own, entropy=SeededEntropy(own.raw.hex()), ids=OpenIds())
     candidates = [Candidate(CandidateKind.HOST, endpoint) for endpoint in targets]
     puncher.start(peer, TOKEN, candidates, own_nat=UNKNOWN_NAT, peer_nat=UNKNOWN_NAT, now=0.0)
     return puncher

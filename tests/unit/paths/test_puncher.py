@@ -33,6 +33,7 @@ from shadowmesh.paths.puncher import (
     punch_keys,
 )
 from shadowmesh.wire.endpoint import Endpoint
+from shadowmesh.wire.open_ids import OpenIds
 from shadowmesh.wire.transmit import Transmit
 
 OWN, PEER, OTHER = PeerID(b"a" * 20), PeerID(b"b" * 20), PeerID(b"c" * 20)
@@ -42,6 +43,7 @@ OUTSIDE, INSIDE, ELSEWHERE = (
     Endpoint.of("192.168.1.2", 41641),
     Endpoint.of("203.0.113.2", 5000),
 )
+
 CANDIDATES = (Candidate(CandidateKind.SERVER_REFLEXIVE, OUTSIDE), Candidate(CandidateKind.HOST, INSIDE))
 APD = Filtering.ADDRESS_AND_PORT_DEPENDENT
 EASY = NatBehaviour(Mapping.ENDPOINT_INDEPENDENT, APD)
@@ -224,7 +226,7 @@ def test_the_vector_of_a_probe_and_its_reply() -> None:
     vector = json.loads(Path("docs/spec/vectors/punching.json").read_text())["probe"]
     token, probe, reply = (bytes.fromhex(vector[name]) for name in ("token", "probe", "reply"))
     sender, receiver = (PeerID(bytes.fromhex(vector[name])) for name in ("sender", "receiver"))
-    answering = Puncher(receiver, entropy=SeededEntropy(1))
+    answering = Puncher(receiver, entropy=SeededEntropy(1), ids=OpenIds())
     answering.start(sender, token, [], own_nat=EASY, peer_nat=EASY, now=0.0)
     answering.receive_datagram(probe, Endpoint.of("203.0.113.5", 41641), 0, 0.0)
     assert [transmit.payload for transmit in transmits(answering)][:1] == [reply]
@@ -282,7 +284,7 @@ def test_only_eight_candidates_of_a_call_count() -> None:
 
 
 def test_punches_are_bounded_and_the_oldest_ends() -> None:
-    puncher = Puncher(OWN, entropy=SeededEntropy(1))
+    puncher = Puncher(OWN, entropy=SeededEntropy(1), ids=OpenIds())
     peers = [PeerID(number.to_bytes(20, "big")) for number in range(MAX_PUNCHES + 1)]
     for peer in peers:
         call(puncher, peer=peer)
@@ -516,7 +518,10 @@ def test_when_the_system_gives_no_ports_another_attempt_may_ask() -> None:
 
 def test_a_hit_opens_the_path_on_both_sides() -> None:
     """The peer's spray meets one of our held ports: each side finds the path that it was met on."""
-    ours, theirs = Puncher(OWN, entropy=SeededEntropy(1)), Puncher(PEER, entropy=SeededEntropy(2))
+    ours, theirs = (
+        Puncher(OWN, entropy=SeededEntropy(1), ids=OpenIds()),
+        Puncher(PEER, entropy=SeededEntropy(2), ids=OpenIds()),
+    )
     nat = NatBehaviour(HARD.mapping, APD, 0, PortRange(6000, 6003))
     seen = Candidate(CandidateKind.SERVER_REFLEXIVE, Endpoint.of("198.51.100.1", 6000))
     call(ours, own_nat=nat, peer_nat=EASY)
@@ -544,7 +549,7 @@ def calling(
     peer_nat: NatBehaviour = EASY,
     candidates: tuple[Candidate, ...] | list[Candidate] = CANDIDATES,
 ) -> Puncher:
-    puncher = Puncher(OWN, entropy=SeededEntropy(1))
+    puncher = Puncher(OWN, entropy=SeededEntropy(1), ids=OpenIds())
     call(puncher, own_nat=own_nat, peer_nat=peer_nat, candidates=candidates)
     return puncher
 
@@ -614,7 +619,7 @@ class PortsComeBack(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
-        self.puncher = Puncher(OWN, entropy=SeededEntropy(3))
+        self.puncher = Puncher(OWN, entropy=SeededEntropy(3), ids=OpenIds())
         self.wanted: list[PortsWanted] = []
         self.open: dict[int, PeerID] = {}
         self.handed_over: set[int] = set()

@@ -6,6 +6,7 @@ from shadowmesh.paths.events import ReflexiveChanged
 from shadowmesh.paths.reflexive import MAX_SERVERS, REFRESH_S, ReflexiveDiscovery, StunDrop
 from shadowmesh.wire import stun
 from shadowmesh.wire.endpoint import Endpoint
+from shadowmesh.wire.open_ids import OpenIds
 from shadowmesh.wire.transmit import Transmit
 
 SERVERS = [Endpoint.of("198.19.0.1", 3478), Endpoint.of("198.19.0.1", 3479), Endpoint.of("198.19.0.2", 3478)]
@@ -161,7 +162,7 @@ def test_without_servers_there_is_nothing_to_do() -> None:
 
 
 def asking(servers: list[Endpoint] = SERVERS) -> ReflexiveDiscovery:
-    discovery = ReflexiveDiscovery(entropy=SeededEntropy(1))
+    discovery = ReflexiveDiscovery(entropy=SeededEntropy(1), ids=OpenIds())
     discovery.set_servers(servers, 0.0)
     return discovery
 

@@ -9,12 +9,12 @@ from tests.unit.session.harness import identity, record
 from shadowmesh.identity.keys import Identity, PublicIdentity
 from shadowmesh.identity.names import Fingerprint
 from shadowmesh.session import keys
-from shadowmesh.session.cookie_reply import CookieReply, mac2
-from shadowmesh.session.fragments import FRAGMENT_BYTES, HEADER_BYTES, cut
+from shadowmesh.session.cookie_reply import CookieReply
+from shadowmesh.session.fragments import HEADER_BYTES, Fragment, cut
 from shadowmesh.session.kem import DecapsulationKey, encapsulate
+from shadowmesh.session.macs import GateKeys, MacWriter, macs_of
 from shadowmesh.session.messages import (
-    M1_BOUND_BYTES,
-    M1_PROVED_BYTES,
+    M1_BYTES,
     M2_HEAD_BYTES,
     WITH_RECORD,
     WITHOUT_RECORD,
@@ -40,20 +40,20 @@ class LyingInitiator:
         self.responder = identity(responder).public if isinstance(responder, int) else responder
         self.cid = cid
         self.decapsulation_key = DecapsulationKey(seed.to_bytes(64, "big"))
-        bound = Message1.bound(cid, bytes(32), self.decapsulation_key.encapsulation_key, suite)
-        self.h1 = keys.transcript1(self.responder.fingerprint, bound)
-        self.message1 = Message1.decode(bound + keys.mac1(self.responder, bound) + bytes(16)).encode()
+        self.message1 = Message1(cid, bytes(32), self.decapsulation_key.encapsulation_key, suite).encode()
+        self.h1 = keys.transcript1(self.responder.fingerprint, self.message1)
+        self.gate_keys = GateKeys.of(self.responder)
         self.responder_wireguard_key = b""
         self.responder_cid = b""
 
     @property
     def flight1(self) -> tuple[bytes, ...]:
-        return cut(1, self.cid, self.message1).datagrams
+        return cut(1, self.cid, self.message1, MacWriter(self.gate_keys.mac1)).datagrams
 
     def flight1_with(self, reply: CookieReply) -> tuple[bytes, ...]:
         """M1 again, with the cookie of a genuine reply."""
-        cookie = reply.open(self.message1[M1_BOUND_BYTES:M1_PROVED_BYTES], self.responder)
-        return cut(1, self.cid, self.message1[:M1_PROVED_BYTES] + mac2(cookie, self.message1)).datagrams
+        cookie = reply.open(self.gate_keys, macs_of(self.flight1[0]))
+        return cut(1, self.cid, self.message1, MacWriter(self.gate_keys.mac1, cookie)).datagrams
 
     def read(self, datagrams: Sequence[bytes]) -> ResponderProof:
         """Takes the fragments of M2 in order."""
@@ -114,13 +114,13 @@ def flight2(
     context: bytes = keys.RESPONDER_CONTEXT,
 ) -> tuple[bytes, ...]:
     """M2 in answer to M1, in the name of one node, signed with the key of another."""
-    message1 = b"".join(datagram[HEADER_BYTES:] for datagram in flight1)
-    assert len(message1) == 2 * FRAGMENT_BYTES
+    message1 = b"".join(Fragment.decode(datagram).payload for datagram in flight1)
+    assert len(message1) == M1_BYTES
     decoded = Message1.decode(message1)
     shared_secret, ciphertext = encapsulate(decoded.encapsulation_key)
     head = Message2Head(b"respondr", bytes(32), ciphertext)
     fingerprint = identity(named).fingerprint
-    h2 = keys.extend(keys.transcript1(fingerprint, message1[:M1_BOUND_BYTES]), head.encode())
+    h2 = keys.extend(keys.transcript1(fingerprint, message1), head.encode())
     said = claim or Claim.of(record(named))
     signature = identity(signer).sign(keys.responder_statement(h2, fingerprint, said), context=context)
     sealed = keys.seal(keys.key2(shared_secret, h2), h2, ResponderProof(said, signature).encode())

@@ -14,6 +14,7 @@ from shadowmesh.records.peer_record import PeerRecord, SignedRecord
 from shadowmesh.session.events import HandshakeFailed, SessionEstablished, SessionEvent
 from shadowmesh.session.handshaker import Handshaker
 from shadowmesh.wire.endpoint import Endpoint
+from shadowmesh.wire.open_ids import OpenIds
 from shadowmesh.wire.transmit import MAX_DATAGRAM_BYTES, Transmit
 
 WALL_CLOCK = 1_800_000_000
@@ -132,6 +133,7 @@ class World:
             entropy=seeded_entropy(self._random.getrandbits(64)),
             wall_clock=lambda: self.wall_clock,
             now=self.now,
+            ids=OpenIds(),
         )
 
     def pair(self, first: int = 1, second: int = 2) -> tuple[Node, Node]:

@@ -7,14 +7,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
 from shadowmesh.identity.keys import Identity
 from shadowmesh.identity.names import Fingerprint
 from shadowmesh.records.peer_record import Capability
 from shadowmesh.session import keys
-from shadowmesh.session.cookie_reply import CookieReply, mac2
-from shadowmesh.session.fragments import CutMessage, Flight, Fragment, MissingRequest, cut
+from shadowmesh.session.fragments import (
+    HEADER_BYTES,
+    MAC_BYTES,
+    CutMessage,
+    Flight,
+    Fragment,
+    MissingRequest,
+    cut,
+)
 from shadowmesh.session.kem import DecapsulationKey
 from shadowmesh.session.keys import FinalKeys, Side
+from shadowmesh.session.macs import GateKeys, MacWriter, macs_of
 from shadowmesh.session.messages import M2_BYTES, WITH_RECORD, WITHOUT_RECORD, Claim, Finished, Message1
 from shadowmesh.session.ratchet_messages import RatchetMessage, RatchetStep, next_psk, ratchet_cid
 
@@ -83,9 +93,8 @@ def _message1() -> dict[str, Any]:
     responder = Identity(b"\2" * 32).public
     cid, nonce, kem_seed = b"cidcidci", bytes(range(32)), bytes(range(64))
     encapsulation_key = DecapsulationKey(kem_seed).encapsulation_key
-    bound = Message1.bound(cid, nonce, encapsulation_key, keys.SUITE)
-    mac1 = keys.mac1(responder, bound)
-    message = Message1(cid, nonce, encapsulation_key, keys.SUITE, mac1).encode()
+    message = Message1(cid, nonce, encapsulation_key, keys.SUITE).encode()
+    gate_keys = GateKeys.of(responder)
     return {
         "responder_seed": (b"\2" * 32).hex(),
         "responder_fingerprint": responder.fingerprint.raw.hex(),
@@ -93,30 +102,33 @@ def _message1() -> dict[str, Any]:
         "nonce": nonce.hex(),
         "kem_seed": kem_seed.hex(),
         "suite": keys.SUITE,
-        "mac1": mac1.hex(),
-        "h1": keys.transcript1(responder.fingerprint, bound).hex(),
+        "h1": keys.transcript1(responder.fingerprint, message).hex(),
         "message": message.hex(),
-        "datagrams": [datagram.hex() for datagram in cut(1, cid, message).datagrams],
+        "mac1_key": gate_keys.mac1.hex(),
+        "cookie_key": gate_keys.cookie.hex(),
+        "datagrams": [datagram.hex() for datagram in cut(1, cid, message, MacWriter(gate_keys.mac1)).datagrams],
     }
 
 
 def _cookie_reply() -> dict[str, Any]:
     message1 = _message1()
-    message, mac1 = bytes.fromhex(message1["message"]), bytes.fromhex(message1["mac1"])
-    flight = cut(1, b"cidcidci", message).flight
     cookie, nonce = bytes(range(16)), bytes(range(100, 112))
-    responder = Identity(b"\2" * 32).public
-    datagram = CookieReply.seal(cookie, flight, mac1, responder, lambda _: nonce).encode()
+    gate_keys = GateKeys.of(Identity(b"\2" * 32).public)
+    first, _ = (bytes.fromhex(datagram) for datagram in message1["datagrams"])
+    flight = Fragment.decode(first).flight
+    datagram = sealed_reply(flight, macs_of(first), cookie, gate_keys.cookie, nonce)
+    header = first[:HEADER_BYTES]
+    shown = MacWriter(gate_keys.mac1, cookie)(header)
     return {
         "responder_seed": message1["responder_seed"],
-        "message": message1["message"],
-        "mac1": message1["mac1"],
+        "answered": (header + macs_of(first)).hex(),
         "cid": flight.cid.hex(),
         "message_id": flight.message_id.hex(),
         "nonce": nonce.hex(),
         "cookie": cookie.hex(),
         "datagram": datagram.hex(),
-        "mac2": mac2(cookie, message).hex(),
+        "header_and_mac1": (header + shown[:MAC_BYTES]).hex(),
+        "mac2": shown[MAC_BYTES:].hex(),
         "refused": [
             {"datagram": (b"\x43" + datagram[1:]).hex(), "why": "another type"},
             {"datagram": (datagram[:1] + b"\2" + datagram[2:]).hex(), "why": "version 2"},
@@ -125,6 +137,12 @@ def _cookie_reply() -> dict[str, Any]:
             {"datagram": datagram.hex() + "00", "why": "a byte too many"},
         ],
     }
+
+
+def sealed_reply(flight: Flight, macs: bytes, cookie: bytes, key: bytes, nonce: bytes) -> bytes:
+    """What a responder's engine answers with, made once more. 64 bytes."""
+    header = b"\x42\1\0\0" + flight.cid + flight.message_id
+    return header + nonce + AESGCM(key).encrypt(nonce, cookie, header + macs)
 
 
 def _key_schedule() -> dict[str, Any]:

@@ -4,6 +4,7 @@ from tests.unit.session.harness import endpoint, identity
 
 from shadowmesh.session.completed import CompletedTable
 from shadowmesh.session.limits import COMPLETED_S, MAX_COMPLETED, REPEAT_MESSAGE4_S
+from shadowmesh.wire.open_ids import OpenIds
 from shadowmesh.wire.transmit import Transmit
 
 PEER, DATAGRAM, A = identity(1).peer_id, bytes(76), endpoint(1)
@@ -44,6 +45,6 @@ def test_the_table_is_bounded_and_the_oldest_goes() -> None:
 
 
 def _table() -> CompletedTable:
-    table = CompletedTable()
+    table = CompletedTable(OpenIds())
     table.add(b"c", PEER, DATAGRAM, 0.0)
     return table

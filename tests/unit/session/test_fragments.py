@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from tests.unit.session.session_vectors import PATH
 
 from shadowmesh.session.fragments import (
-    FRAGMENT_BYTES,
     HEADER_BYTES,
     CutMessage,
     Flight,
@@ -21,6 +20,7 @@ from shadowmesh.wire.errors import DecodeError
 from shadowmesh.wire.transmit import MAX_DATAGRAM_BYTES
 
 VECTORS = json.loads(PATH.read_text())
+FRAGMENT_BYTES = Flight(2, bytes(8), bytes(8), 1).fragment_bytes
 lengths = st.integers(1, MAX_MESSAGE_BYTES)
 
 

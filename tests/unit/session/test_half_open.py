@@ -8,10 +8,11 @@ from shadowmesh.session.keys import Side
 from shadowmesh.session.limits import HALF_OPEN_S, MAX_HALF_OPEN, MAX_HALF_OPEN_A_PREFIX, MAX_USED, USED_S
 from shadowmesh.session.messages import Claim
 from shadowmesh.session.source_prefix import source_prefix
+from shadowmesh.wire.open_ids import OpenIds
 
 
 def test_it_is_found_by_our_cid_by_its_message1_and_by_its_message2() -> None:
-    table = HalfOpenTable()
+    table = HalfOpenTable(OpenIds())
     half_open = made_half_open(1)
     table.add(half_open)
     assert table.with_cid(half_open.cid) is half_open
@@ -20,7 +21,7 @@ def test_it_is_found_by_our_cid_by_its_message1_and_by_its_message2() -> None:
 
 
 def test_when_it_expires_its_message1_is_used_for_five_minutes() -> None:
-    table = HalfOpenTable()
+    table = HalfOpenTable(OpenIds())
     half_open = made_half_open(1, now=10.0)
     table.add(half_open)
     assert table.next_timeout() == 10.0 + HALF_OPEN_S
@@ -31,7 +32,7 @@ def test_when_it_expires_its_message1_is_used_for_five_minutes() -> None:
 
 
 def test_one_prefix_evicts_its_own_oldest_and_no_other() -> None:
-    table = HalfOpenTable()
+    table = HalfOpenTable(OpenIds())
     quiet = made_half_open(0, prefix_of=200)
     table.add(quiet)
     flood = [made_half_open(number, prefix_of=1) for number in range(1, MAX_HALF_OPEN_A_PREFIX + 3)]
@@ -44,7 +45,7 @@ def test_one_prefix_evicts_its_own_oldest_and_no_other() -> None:
 
 
 def test_when_the_table_is_full_the_oldest_makes_room_and_may_begin_anew() -> None:
-    table = HalfOpenTable()
+    table = HalfOpenTable(OpenIds())
     for number in range(MAX_HALF_OPEN + 1):
         table.add(made_half_open(number, prefix_of=number))
     assert len(table) == MAX_HALF_OPEN
@@ -54,7 +55,7 @@ def test_when_the_table_is_full_the_oldest_makes_room_and_may_begin_anew() -> No
 
 
 def test_the_memory_of_used_ones_is_bounded() -> None:
-    table = HalfOpenTable()
+    table = HalfOpenTable(OpenIds())
     for number in range(MAX_USED + 1):
         table.close(made_half_open(number), 0.0)
     assert not table.used(made_half_open(0).h1, 1.0)

@@ -18,9 +18,11 @@ from tests.unit.session.harness import (
 )
 
 from shadowmesh.session.events import DropReason, FailureReason, HandshakeFailed, Role
-from shadowmesh.session.fragments import Fragment, cut
+from shadowmesh.session.fragments import HEADER_BYTES, Fragment, cut
 from shadowmesh.session.handshaker import Handshaker
+from shadowmesh.session.macs import GateKeys, MacWriter, macs_of
 from shadowmesh.session.messages import M1_BYTES, M2_BYTES, M3_BYTES
+from shadowmesh.wire.open_ids import OpenIds
 
 PERFECT = Link()
 ROUND_TRIP_S = 0.04
@@ -111,7 +113,7 @@ def test_the_same_entropy_gives_the_same_first_message() -> None:
 
 def test_a_node_needs_its_own_record() -> None:
     with pytest.raises(ValueError, match="its own key"):
-        Handshaker(identity(1), record(2), entropy=seeded_entropy(1), wall_clock=lambda: 0.0, now=0.0)
+        Handshaker(identity(1), record(2), entropy=seeded_entropy(1), wall_clock=lambda: 0.0, now=0.0, ids=OpenIds())
 
 
 def test_a_peer_that_is_disallowed_is_not_answered_any_more() -> None:
@@ -368,7 +370,12 @@ def test_a_node_does_not_fall_for_its_own_messages() -> None:
     world.connect(a, b)
     for _ in range(5):
         for sent in world.sent_by(a):
-            assert world.inject(sent.payload, sent.destination, a) == []
+            if sent.message == 1:
+                assert macs_of(sent.payload) != MacWriter(GateKeys.of(identity(1).public).mac1)(
+                    sent.payload[:HEADER_BYTES]
+                )
+            else:
+                assert world.inject(sent.payload, sent.destination, a) == []
         world.run(0.03)
     world.run()
     assert len(a.sessions) == 1

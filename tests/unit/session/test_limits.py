@@ -10,7 +10,6 @@ from tests.unit.session.test_half_open import made_half_open
 
 from shadowmesh.identity.names import Fingerprint
 from shadowmesh.session import limits
-from shadowmesh.session.admission import PrefixRates
 from shadowmesh.session.amplification import AddressBudget
 from shadowmesh.session.completed import CompletedTable
 from shadowmesh.session.cookie_jar import CookieJar
@@ -22,7 +21,7 @@ from shadowmesh.session.peers import AllowedPeers
 from shadowmesh.session.ratchet import Ratchet
 from shadowmesh.session.ratchet_messages import RatchetMessage, RatchetStep, ratchet_cid
 from shadowmesh.session.reassembly import Reassembler
-from shadowmesh.session.source_prefix import source_prefix
+from shadowmesh.wire.open_ids import OpenIds
 
 PEER = identity(1).peer_id
 NO_TABLES = {  # bounds of a field, of an effort or of a timer; each is tested where it is used
@@ -38,37 +37,30 @@ NO_TABLES = {  # bounds of a field, of an effort or of a timer; each is tested w
 
 
 def half_open(count: int) -> int:
-    table = HalfOpenTable()
+    table = HalfOpenTable(OpenIds())
     for number in range(count):
         table.add(made_half_open(number, prefix_of=number))
     return len(table)
 
 
 def half_open_of_one_prefix(count: int) -> int:
-    table = HalfOpenTable()
+    table = HalfOpenTable(OpenIds())
     for number in range(count):
         table.add(made_half_open(number))
     return len(table)
 
 
 def used(count: int) -> int:
-    table = HalfOpenTable()
+    table = HalfOpenTable(OpenIds())
     for number in range(count):
         table.close(made_half_open(number), 0.0)
     return sum(table.used(made_half_open(number).h1, 1.0) for number in range(count))
 
 
 def completed(count: int) -> int:
-    table = CompletedTable()
+    table = CompletedTable(OpenIds())
     for number in range(count):
         table.add(number.to_bytes(8, "big"), PEER, bytes(76), 0.0)
-    return len(table)
-
-
-def prefixes(count: int) -> int:
-    table = PrefixRates()
-    for number in range(count):
-        table.take(source_prefix(endpoint(number)), 0.0)
     return len(table)
 
 
@@ -165,7 +157,6 @@ TABLES: dict[str, Callable[[int], int]] = {
     "MAX_COMPLETED": completed,
     "MAX_USED": used,
     "MAX_COOKIES": cookies,
-    "MAX_PREFIXES": prefixes,
     "MAX_RATCHET_REASSEMBLIES": ratchet_reassemblies,
     "MAX_ALLOWED_PEERS": allowed_peers,
 }

@@ -7,10 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.session.harness import endpoint
 
-from shadowmesh.session.fragments import FRAGMENT_BYTES, CutMessage, Fragment, cut
+from shadowmesh.session.fragments import CutMessage, Flight, Fragment, cut
 from shadowmesh.session.limits import MAX_REPAIR_REQUESTS, REASSEMBLY_S, SILENCE_S
 from shadowmesh.session.reassembly import Reassembler
 
+FRAGMENT_BYTES = Flight(2, bytes(8), bytes(8), 1).fragment_bytes
 MESSAGE = bytes(index % 251 for index in range(5 * FRAGMENT_BYTES + 300))
 A = endpoint(1)
 

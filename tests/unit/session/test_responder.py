@@ -11,36 +11,28 @@ from tests.unit.session.harness import WALL_CLOCK, Node, World, endpoint, identi
 
 from shadowmesh.records.peer_record import MAX_CLOCK_AHEAD_S, SignedRecord
 from shadowmesh.session import keys
-from shadowmesh.session.cookie_reply import CookieReply
-from shadowmesh.session.events import DropReason
+from shadowmesh.session.events import CookiesDemanded, DropReason
 from shadowmesh.session.fragments import Fragment, MissingRequest, cut
 from shadowmesh.session.limits import (
     COMPLETED_S,
     HALF_OPEN_S,
+    LOAD_HALF_OPEN,
     MAX_HALF_OPEN,
     MAX_HALF_OPEN_A_PREFIX,
     MAX_UNVALIDATED_REASSEMBLIES,
     USED_S,
 )
-from shadowmesh.session.messages import M1_BOUND_BYTES, M1_BYTES, Claim, Message1
+from shadowmesh.session.macs import MacWriter
+from shadowmesh.session.messages import M1_BYTES, Claim, Message1
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.transmit import Transmit
 
 STRANGER = endpoint(66)
 
 
-def test_message1_with_a_wrong_mac1_gets_no_answer_before_any_lattice_arithmetic() -> None:
-    world, b = _responder()
-    # The encapsulation key is illegal too: were it looked at, the reason would be another.
-    message = Message1(b"initiatr", bytes(32), b"\xff" * 1568, keys.SUITE, bytes(16)).encode()
-    assert _inject_all(world, cut(1, b"initiatr", message).datagrams, b) == []
-    assert _dropped(b) == {DropReason.BAD_MAC: 1}
-
-
 def test_an_illegal_encapsulation_key_gets_no_answer() -> None:
     world, b = _responder()
-    bound = Message1.bound(b"initiatr", bytes(32), b"\xff" * 1568, keys.SUITE)
-    message = bound + keys.mac1(identity(2).public, bound) + bytes(16)
+    message = Message1(b"initiatr", bytes(32), b"\xff" * 1568, keys.SUITE).encode()
     assert _inject_all(world, cut(1, b"initiatr", message).datagrams, b) == []
     assert _dropped(b) == {DropReason.MALFORMED: 1}
 
@@ -82,11 +74,11 @@ def test_the_fragments_of_message1_from_two_addresses_get_no_answer() -> None:
     assert world.sent == []
 
 
-def test_whatever_mac2_holds_is_ignored_in_quiet_times() -> None:
+def test_a_message1_with_a_cookie_is_the_one_that_came_without() -> None:
     world, b = _responder()
     liar = LyingInitiator(2)
     plain = _inject_all(world, liar.flight1, b)
-    with_cookie = cut(1, liar.cid, liar.message1[:-16] + b"c" * 16).datagrams
+    with_cookie = cut(1, liar.cid, liar.message1, MacWriter(liar.gate_keys.mac1, b"c" * 16)).datagrams
     assert _inject_all(world, with_cookie, b) == plain
 
 
@@ -373,21 +365,32 @@ def test_a_flood_of_handshakes_keeps_the_newest_and_hurts_only_its_neighbours_fi
     assert len(_inject_all(world, honest_flight3(quiet, 1), b)) == 1
 
 
+def test_cookies_are_demanded_while_a_quarter_of_the_table_is_taken() -> None:
+    world, b = _responder()
+
+    def demanded() -> list[bool]:
+        return [event.demanded for event in b.events if isinstance(event, CookiesDemanded)]
+
+    for number in range(LOAD_HALF_OPEN):
+        assert demanded() == []
+        liar = LyingInitiator(2, seed=1 + number, cid=number.to_bytes(8, "big"))
+        _inject_all(world, liar.flight1, b, endpoint(70 + number))
+    assert demanded() == [True]
+    liar.read([sent.payload for sent in world.sent[-6:]])
+    _inject_all(world, honest_flight3(liar, 1), b)
+    assert demanded() == [True, False]
+
+
 def test_whoever_was_evicted_gets_in_with_its_retransmission() -> None:
     world, b = _responder()
     evicted = _opened(world, b)
     for number in range(MAX_HALF_OPEN):
         world.now += 0.01
         liar = LyingInitiator(2, seed=1 + number, cid=number.to_bytes(8, "big"))
-        answer = _inject_all(world, liar.flight1, b, endpoint(70 + number))
-        if len(answer) == 1:  # it is asked for a cookie, and has one: its address is its own
-            with_cookie = liar.flight1_with(CookieReply.decode(answer[0].payload))
-            assert len(_inject_all(world, with_cookie, b, endpoint(70 + number))) == 6
+        assert len(_inject_all(world, liar.flight1, b, endpoint(70 + number))) == 6
     world.now += 2
     assert _inject_all(world, honest_flight3(evicted, 1), b) == []
-    (asked,) = _inject_all(world, evicted.flight1, b)
-    evicted_with_cookie = evicted.flight1_with(CookieReply.decode(asked.payload))
-    flight2 = _inject_all(world, evicted_with_cookie, b)
+    flight2 = _inject_all(world, evicted.flight1, b)
     evicted.read([transmit.payload for transmit in flight2])
     assert len(_inject_all(world, honest_flight3(evicted, 1), b)) == 1
 
@@ -395,7 +398,7 @@ def test_whoever_was_evicted_gets_in_with_its_retransmission() -> None:
 def test_a_flood_of_fragments_holds_bounded_memory_and_no_genuine_handshake_is_lost() -> None:
     world, b = _responder()
     for number in range(2000):
-        datagram = cut(1, number.to_bytes(8, "big"), number.to_bytes(4, "big") * 604).datagrams[0]
+        datagram = cut(1, number.to_bytes(8, "big"), number.to_bytes(4, "big") * (M1_BYTES // 4)).datagrams[0]
         world.inject(datagram, endpoint(70 + number % 500), b)
     assert b.handshaker.reassembly_bytes <= MAX_UNVALIDATED_REASSEMBLIES * M1_BYTES
     assert b.handshaker.drops[DropReason.REASSEMBLY_FULL] == 2000 - MAX_UNVALIDATED_REASSEMBLIES
@@ -410,10 +413,9 @@ def test_message1_altered_on_the_way_by_one_who_knows_our_key_gives_an_answer_th
     world.lose = lambda sent: sent.message == 1
     world.connect(a, b)
     genuine = b"".join(Fragment.decode(sent.payload).payload for sent in world.sent)
-    bound = bytearray(genuine[:M1_BOUND_BYTES])
-    bound[10] ^= 1  # in the nonce
-    altered = bytes(bound) + keys.mac1(identity(2).public, bytes(bound)) + bytes(16)
-    for transmit in _inject_all(world, cut(1, genuine[:8], altered).datagrams, b, a.endpoints[0]):
+    altered = bytearray(genuine)
+    altered[10] ^= 1  # in the nonce
+    for transmit in _inject_all(world, cut(1, genuine[:8], bytes(altered)).datagrams, b, a.endpoints[0]):
         world.inject(transmit.payload, b.endpoints[0], a)
     assert a.handshaker.drops[DropReason.UNDECRYPTABLE] >= 1
     assert world.sent_by(a, 3) == []

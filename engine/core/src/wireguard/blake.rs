@@ -15,7 +15,7 @@ pub(super) fn hash(parts: &[&[u8]]) -> [u8; 32] {
 }
 
 /// `key`: 1 to 32 bytes.
-pub(super) fn mac16(key: &[u8], parts: &[&[u8]]) -> [u8; 16] {
+pub(crate) fn mac16(key: &[u8], parts: &[&[u8]]) -> [u8; 16] {
     mac::<Blake2sMac<U16>>(key, parts).finalize_fixed().into()
 }
 

@@ -5,7 +5,7 @@
 //! router's lock and used outside it.
 //! Nothing here reads a clock or asks the system for chance; no secret is compared in variable time.
 
-mod blake;
+pub(crate) mod blake;
 mod cipher;
 mod interface;
 mod keyring;
@@ -14,7 +14,7 @@ mod mac;
 mod message;
 mod noise;
 mod psks;
-mod random;
+pub(crate) mod random;
 mod replay;
 mod sending;
 mod session;

@@ -25,6 +25,7 @@ from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.entropy import Entropy, jitter
 from shadowmesh.wire.errors import DecodeError
 from shadowmesh.wire.first_byte import ControlType
+from shadowmesh.wire.open_ids import IdTable, OpenIds
 from shadowmesh.wire.transmit import Transmit
 
 BURST_OFFSETS_S = (0.0, 1.0, 3.0)  # radio loses multicast, which nobody acknowledges
@@ -81,16 +82,18 @@ class LanDrop(Enum):
 class LanDiscovery:
     """After each call: drain `poll()`, then read `next_timeout()`."""
 
-    def __init__(self, own: Fingerprint, *, entropy: Entropy) -> None:
+    def __init__(self, own: Fingerprint, *, entropy: Entropy, ids: OpenIds) -> None:
         self._own = own
         self._entropy = entropy
+        self._ids = ids
         self._port = 0
         self._endpoints: tuple[Endpoint, ...] = ()
         self._burst_at = float("-inf")
         self._sent = 0  # of the burst
         self._due_at: float | None = None
         self._next_peer = 0  # where the next announcement goes on, of more peers than one holds
-        self._announced: deque[dict[bytes, tuple[Fingerprint, bytes]]] = deque(maxlen=KEPT_ANNOUNCEMENTS)
+        self._announced: IdTable[tuple[Fingerprint, bytes]] = IdTable(ids)  # by tag: to whom, and the nonce
+        self._announcements: deque[tuple[bytes, ...]] = deque()  # the tags of each
         self._sightings: dict[PeerID, dict[Endpoint, float]] = {}
         self._fetches: dict[tuple[bytes, Endpoint], RecordFetch] = {}
         self._checked = PerSecond(MAX_CHECKED)
@@ -128,15 +131,14 @@ class LanDiscovery:
             return
         nonce = self._entropy(NONCE_BYTES)
         tags = {tag_of(self._own, peer, nonce): (peer, nonce) for peer in chosen}
-        self._announced.append(tags)
+        self._keep(tags)
         filling = (self._entropy(TAG_BYTES) for _ in range(-len(tags) % TAG_GROUP))
         self._out.append(Announce(Announcement(self._port, nonce, tuple(sorted([*tags, *filling]))).encode()))
 
     def forget(self, peer: PeerID) -> None:
         """No longer trusted."""
-        for announced in self._announced:
-            for tag in [tag for tag, (to, _) in announced.items() if to.peer_id == peer]:
-                del announced[tag]
+        for tag in [tag for tag, (to, _) in self._announced.items() if to.peer_id == peer]:
+            del self._announced[tag]
         self._end_fetches(peer)
 
     def receive_announcement(self, data: bytes, source: Endpoint, missing: Sequence[Fingerprint], now: float) -> None:
@@ -161,8 +163,10 @@ class LanDiscovery:
 
     def fetch(self, peer: Fingerprint, near: PeerNear, now: float) -> None:
         """Its record, from where it was seen. Ends with RecordFetched, or with nothing."""
-        if len(self._fetches) < MAX_FETCHES:
-            self._fetches[near.secret.tag, near.endpoint] = RecordFetch(peer, near.secret, near.endpoint, now)
+        key = near.secret.tag, near.endpoint
+        if len(self._fetches) < MAX_FETCHES and key not in self._fetches:
+            self._ids.open(near.secret.tag)
+            self._fetches[key] = RecordFetch(peer, near.secret, near.endpoint, now)
             self.handle_timeout(now)
 
     def receive_datagram(self, data: bytes, source: Endpoint, record: bytes, record_id: bytes, now: float) -> None:
@@ -184,7 +188,7 @@ class LanDiscovery:
             if now < fetch.due_at:
                 continue
             if fetch.is_hopeless:
-                del self._fetches[key]
+                self._end_fetch(key)
             else:
                 fetch.rounds += 1
                 self._ask(fetch)
@@ -224,7 +228,7 @@ class LanDiscovery:
     def _receive_request(
         self, data: bytes, tag: bytes, source: Endpoint, record: bytes, record_id: bytes, now: float
     ) -> None:
-        asker = next((announced[tag] for announced in self._announced if tag in announced), None)
+        asker = self._announced.get(tag)
         if asker is None:
             self._drop(LanDrop.STRANGER)
             return
@@ -259,7 +263,19 @@ class LanDiscovery:
 
     def _end_fetches(self, peer: PeerID) -> None:
         for key in [key for key, fetch in self._fetches.items() if fetch.peer.peer_id == peer]:
-            del self._fetches[key]
+            self._end_fetch(key)
+
+    def _end_fetch(self, key: tuple[bytes, Endpoint]) -> None:
+        tag, _ = key
+        del self._fetches[key]
+        self._ids.close(tag)
+
+    def _keep(self, tags: Mapping[bytes, tuple[Fingerprint, bytes]]) -> None:
+        if len(self._announcements) == KEPT_ANNOUNCEMENTS:
+            for tag in self._announcements.popleft():
+                self._announced.pop(tag, None)
+        self._announcements.append(tuple(tags))
+        self._announced.update(tags)
 
     def _drop(self, reason: LanDrop) -> None:
         self._drops[reason.value] += 1

@@ -23,6 +23,7 @@ from shadowmesh.paths.lan.discovery import (
     RecordFetched,
 )
 from shadowmesh.wire.endpoint import Endpoint
+from shadowmesh.wire.open_ids import OpenIds
 from shadowmesh.wire.transmit import Transmit
 
 A, B, C = (Fingerprint(letter * 32) for letter in (b"a", b"b", b"c"))
@@ -37,14 +38,14 @@ def test_an_announcement_tells_the_peer_that_it_is_for_where_the_announcer_is() 
 
 
 def test_who_is_not_meant_learns_nothing() -> None:
-    carol = LanDiscovery(C, entropy=SeededEntropy("c"))
+    carol = LanDiscovery(C, entropy=SeededEntropy("c"), ids=OpenIds())
     carol.receive_announcement(announcement_of_a([B]), FROM_A, [A, B], 0.0)
     assert outputs(carol) == []
     assert carol.drops == {LanDrop.STRANGER.value: 1}
 
 
 def test_a_burst_and_then_once_a_minute_while_there_is_a_network() -> None:
-    a = LanDiscovery(A, entropy=SeededEntropy("a"))
+    a = LanDiscovery(A, entropy=SeededEntropy("a"), ids=OpenIds())
     assert a.next_timeout() is None
     a.set_endpoints([AT_A], 10.0)
     at = [10.0]
@@ -62,7 +63,7 @@ def test_a_burst_and_then_once_a_minute_while_there_is_a_network() -> None:
 
 
 def test_a_missing_peer_hurries_the_next_one_but_makes_no_flood() -> None:
-    a = LanDiscovery(A, entropy=SeededEntropy("a"))
+    a = LanDiscovery(A, entropy=SeededEntropy("a"), ids=OpenIds())
     a.hurry(1.0)
     assert a.next_timeout() is None
     a.set_endpoints([AT_A], 10.0)
@@ -79,14 +80,14 @@ def test_a_missing_peer_hurries_the_next_one_but_makes_no_flood() -> None:
 
 
 def test_nobody_missing_nothing_sent() -> None:
-    a = LanDiscovery(A, entropy=SeededEntropy("a"))
+    a = LanDiscovery(A, entropy=SeededEntropy("a"), ids=OpenIds())
     a.announce([])
     assert outputs(a) == []
 
 
 @pytest.mark.parametrize("count", [1, 8, 9, 64, 65, 200])
 def test_of_many_peers_all_get_their_turn_and_the_number_is_told_roughly(count: int) -> None:
-    a = LanDiscovery(A, entropy=SeededEntropy("a"))
+    a = LanDiscovery(A, entropy=SeededEntropy("a"), ids=OpenIds())
     a.set_endpoints([AT_A], 0.0)
     outputs(a)
     peers = [Fingerprint(number.to_bytes(32, "big")) for number in range(count)]
@@ -162,7 +163,7 @@ def test_a_fetch_that_is_not_answered_ends() -> None:
 
 
 def test_of_one_peer_few_addresses_are_believed_at_a_time() -> None:
-    b = LanDiscovery(B, entropy=SeededEntropy("b"))
+    b = LanDiscovery(B, entropy=SeededEntropy("b"), ids=OpenIds())
     payload = announcement_of_a([B])
     for number in range(1, 20):
         b.receive_announcement(payload, Endpoint.of(f"192.168.1.{number}", 1), [A], 0.0)
@@ -172,7 +173,7 @@ def test_of_one_peer_few_addresses_are_believed_at_a_time() -> None:
 
 
 def test_a_flood_is_not_looked_at() -> None:
-    b = LanDiscovery(B, entropy=SeededEntropy("b"))
+    b = LanDiscovery(B, entropy=SeededEntropy("b"), ids=OpenIds())
     for _ in range(1000):
         b.receive_announcement(b"noise", FROM_A, [A], 0.0)
     assert b.drops == {LanDrop.MALFORMED.value: MAX_CHECKED, LanDrop.TOO_MANY.value: 1000 - MAX_CHECKED}
@@ -186,7 +187,7 @@ def test_few_records_are_fetched_at_a_time() -> None:
 
 
 def announcement_of_a(peers: list[Fingerprint]) -> bytes:
-    a = LanDiscovery(A, entropy=SeededEntropy("a"))
+    a = LanDiscovery(A, entropy=SeededEntropy("a"), ids=OpenIds())
     a.set_endpoints([AT_A], 0.0)
     outputs(a)
     a.announce(peers)
@@ -196,20 +197,23 @@ def announcement_of_a(peers: list[Fingerprint]) -> bytes:
 
 
 def heard_by_b(payload: bytes) -> list[LanOutput]:
-    b = LanDiscovery(B, entropy=SeededEntropy("b"))
+    b = LanDiscovery(B, entropy=SeededEntropy("b"), ids=OpenIds())
     b.receive_announcement(payload, FROM_A, [C, A], 0.0)
     return outputs(b)
 
 
 def recognises(peer: Fingerprint, payload: bytes) -> bool:
-    listener = LanDiscovery(peer, entropy=SeededEntropy("l"))
+    listener = LanDiscovery(peer, entropy=SeededEntropy("l"), ids=OpenIds())
     listener.receive_announcement(payload, FROM_A, [A], 0.0)
     return bool(outputs(listener))
 
 
 def met() -> tuple[LanDiscovery, LanDiscovery, PeerNear]:
     """A has announced itself, and B has heard it."""
-    a, b = LanDiscovery(A, entropy=SeededEntropy("a")), LanDiscovery(B, entropy=SeededEntropy("b"))
+    a, b = (
+        LanDiscovery(A, entropy=SeededEntropy("a"), ids=OpenIds()),
+        LanDiscovery(B, entropy=SeededEntropy("b"), ids=OpenIds()),
+    )
     a.set_endpoints([AT_A], 0.0)
     outputs(a)
     a.announce([B])
