@@ -9,6 +9,7 @@
 mod allowed_ips;
 mod book;
 mod datagram;
+mod gate;
 mod input;
 mod join;
 mod packet;
@@ -17,6 +18,7 @@ mod world;
 
 pub use allowed_ips::allowed_ips;
 pub use datagram::datagram;
+pub use gate::gate;
 pub use join::join;
 pub use packet::packet;
 pub use super_packet::super_packet;
@@ -27,6 +29,7 @@ pub type Target = (&'static str, fn(&[u8]));
 pub const TARGETS: &[Target] = &[
     ("allowed_ips", allowed_ips),
     ("datagram", datagram),
+    ("gate", gate),
     ("join", join),
     ("packet", packet),
     ("super_packet", super_packet),
