@@ -23,6 +23,7 @@ PAIRS = {
     ("sequential", "sequential"): Method.PREDICTION,
     ("symmetric", "port"): Method.BIRTHDAY,
     ("block", "port strict"): Method.BIRTHDAY,
+    ("symmetric", "cgnat eim"): Method.BIRTHDAY,
     ("ipv6", "ipv6"): Method.PLAIN,
     ("symmetric", "symmetric"): Method.NEVER,
     ("udp blocked", "port"): Method.NEVER,
@@ -72,6 +73,14 @@ def test_guessed_ports_stay_within_their_budget(outcomes: Mapping[str, Outcome],
     held, tried = outcomes[hard].flows
     assert held <= TRIES * HELD_ENTRIES
     assert tried <= TRIES * TRIED_ENTRIES
+
+
+def test_a_carrier_that_filters_nothing_also_holds_what_comes_from_guessed_ports(
+    outcomes: Mapping[str, Outcome],
+) -> None:
+    held, tried = outcomes["symmetric x cgnat eim"].flows
+    assert held <= TRIES * HELD_ENTRIES
+    assert tried <= TRIES * (TRIED_ENTRIES + HELD_ENTRIES)
 
 
 def test_a_subscriber_with_a_small_block_of_ports_keeps_most_of_them(outcomes: Mapping[str, Outcome]) -> None:
