@@ -30,6 +30,26 @@ def test_ports_that_others_have_taken_do_not_spoil_the_prediction(far: Nat) -> N
     assert world.data_flows(alice, bob)
 
 
+@pytest.mark.parametrize("gap_s", [0.01, 0.05, 0.08, 0.1, 0.12, 0.3, 0.5, 1.5])
+@pytest.mark.parametrize("signalling_s", [0.03, 0.1, 0.4])
+def test_whenever_the_other_one_begins_no_port_is_taken_besides_those_that_are_predicted(
+    gap_s: float, signalling_s: float
+) -> None:
+    """One more on one side, and each sends past all that the other has opened."""
+    world = World(stun_addresses=2)
+    alice, bob = (world.host(name, nat=SYMMETRIC_SEQUENTIAL) for name in ("alice", "bob"))
+    alice.start()
+    bob.start()
+    world.run_for(10)
+    world.backbones[0].delay_s = signalling_s
+    alice.trust(bob)
+    world.run_for(gap_s)
+    bob.trust(alice)
+    limit_s = 0.5 + 4 * signalling_s
+    world.run_until(lambda: alice.is_connected(bob) and bob.is_connected(alice), limit_s=limit_s)
+    assert world.data_flows(alice, bob)
+
+
 def test_a_mapping_that_an_earlier_attempt_left_behind_does_not_spoil_the_next_one() -> None:
     """What we send from the main port goes through it, far behind where the peer guesses."""
     world = World(stun_addresses=2)

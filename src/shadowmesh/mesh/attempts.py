@@ -24,6 +24,7 @@ from shadowmesh.mesh.peers import Attempt, Peer
 from shadowmesh.mesh.reasons import no_answer, no_path, no_record
 from shadowmesh.mesh.state import PeerState
 from shadowmesh.paths.candidates import KnownEndpoints, order_candidates
+from shadowmesh.paths.events import PathFound
 from shadowmesh.paths.punch_plan import Role
 from shadowmesh.session.events import (
     CookiesDemanded,
@@ -118,6 +119,8 @@ class Attempts:
             attempt.look_up_at = now + LOOK_UP_AFTER_S
         if call:
             self.call(peer, now)
+        if attempt.open_path is not None:
+            self.path_found(peer, attempt.open_path, now)
         self.handshake(peer, now)
         self.judge(peer, now)
 
@@ -198,6 +201,16 @@ class Attempts:
         usable = self.own.usable(peer.call_candidates)
         peer.punching = True
         self.out.append(PunchWanted(peer.peer_id, token, usable, self.own.nat, peer.nat))
+
+    def path_found(self, peer: Peer, found: PathFound, now: float) -> None:
+        """The handshake's first message goes there, now or when the record has come."""
+        record = self._known.record(peer.peer_id)
+        if record is None:
+            if peer.attempt is not None:
+                peer.attempt.open_path = found
+        elif not record.record.revoked:
+            self.handshaker.path_found(record, found.path, now - found.rtt_s, now)
+            self.drain_handshaker(now)
 
     def path_not_found(self, peer: Peer, role: Role, now: float) -> None:
         """Both sides have tried all that they know of each other, but chance may be kinder the next time."""

@@ -113,6 +113,11 @@ class Calls:
             return None
         return placed.at + REPEAT_S
 
+    def is_under_way(self, peer: PeerID, now: float) -> bool:
+        """Whether our last call may still be on its way there, or its answer back."""
+        placed = self._placed.get(peer)
+        return placed is not None and not placed.answered and now < placed.at + REPEAT_S
+
     def answered(self, peer: PeerID) -> None:
         """Our last call needs no repetition: an answer came, or the backbone says that the peer is away."""
         if peer in self._placed:

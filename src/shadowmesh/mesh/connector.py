@@ -149,6 +149,10 @@ class Connector:
                 peer.backoff.reset()
                 peer.schedule(now + jitter(self._entropy, 0.0, ONLINE_JITTER_S))
 
+    def is_calling(self, peer_id: PeerID, now: float) -> bool:
+        """Whether our last call may still be on its way to the peer, or its answer back."""
+        return self._attempts.calls.is_under_way(peer_id, now)
+
     def endpoints(self, peer_id: PeerID) -> tuple[Endpoint, ...]:
         """Where the peer may be, the likeliest first. Raises KeyError when it is not trusted."""
         return self._attempts.endpoints(self._peers[peer_id])
@@ -157,10 +161,9 @@ class Connector:
 
     def path_found(self, found: PathFound, now: float) -> None:
         """Datagrams pass both ways there: a handshake needs nothing more."""
-        peer, record = self._peers.get(found.peer), self._known.record(found.peer)
-        if peer is not None and record is not None and not record.record.revoked:
-            self._attempts.handshaker.path_found(record, found.path, now - found.rtt_s, now)
-            self._attempts.drain_handshaker(now)
+        peer = self._peers.get(found.peer)
+        if peer is not None:
+            self._attempts.path_found(peer, found, now)
 
     def met_nearby(self, peer_id: PeerID, endpoint: Endpoint, now: float) -> None:
         """It has announced itself in our LAN, and its record is held."""
@@ -387,7 +390,9 @@ class Connector:
             peer.wanted_until = max(peer.wanted_until, now + RECENTLY_WANTED_S)
             self._attempts.punch(peer, call.token)
             self._attempts.begin(peer, now, asked=False, call=False)
-        elif peer.state is PeerState.CONNECTING:
+        else:
+            # Also while its record is being looked up: what leaves before the punch takes the ports that it predicts.
             self._attempts.punch(peer, call.token)
-            self._attempts.handshake(peer, now)
-            self._attempts.judge(peer, now)
+            if peer.state is PeerState.CONNECTING:
+                self._attempts.handshake(peer, now)
+                self._attempts.judge(peer, now)

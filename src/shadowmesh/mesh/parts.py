@@ -210,17 +210,21 @@ class Parts:
         return busy
 
     def _poll_connector(self, now: float) -> ConnectorOutput | None:
-        """Behind a NAT that counts, a call and all that comes after it wait until we know where the NAT stands."""
+        """Behind a NAT that counts, a call and all that comes after it wait until we know where the NAT stands.
+
+        An answer that crosses our own call tells what that told: another look would take another port.
+        """
         if self._held_call is None:
             output = self.connector.poll()
             if not (isinstance(output, SendUpdate) and isinstance(output.message, Call)):
                 return output
-            self._held_call = output.message
-            self.presence.sample(now)
+            call = self._held_call = output.message
+            if not (call.answer and self.connector.is_calling(PeerID(call.peer), now)):
+                self.presence.sample(now)
         if self.presence.is_sampling:
             return None
-        call, self._held_call = self._held_call, None
-        return SendUpdate(with_addresses(call, self.presence.addresses))
+        held, self._held_call = self._held_call, None
+        return SendUpdate(with_addresses(held, self.presence.addresses))
 
     def _connector_output(self, output: ConnectorOutput, now: float) -> None:
         match output:

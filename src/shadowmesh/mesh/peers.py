@@ -10,7 +10,7 @@ from shadowmesh.mesh.backoff import Backoff
 from shadowmesh.mesh.state import PeerState, TrustedPeer
 from shadowmesh.mesh.trust import display_name
 from shadowmesh.paths.candidates import Candidate, CandidateKind
-from shadowmesh.paths.events import PunchEnded
+from shadowmesh.paths.events import PathFound, PunchEnded
 from shadowmesh.paths.nat_behaviour import UNKNOWN_NAT, NatBehaviour
 from shadowmesh.wire.endpoint import Endpoint
 
@@ -47,6 +47,7 @@ class Attempt:
     repeat_call_at: float | None = None  # no answer has come by then
     tried: tuple[Endpoint, ...] = ()
     punched_again: bool = False  # after ports had been guessed in vain
+    open_path: PathFound | None = None  # which a punch has found before the record was there
 
 
 @dataclass(slots=True)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.mesh.connecting import BOB, OFFLINE, ONLINE, OWN, PENDING, RECORD, WHERE, Node, host
+from tests.unit.mesh.connecting import BOB, ELSEWHERE, OFFLINE, ONLINE, OWN, PENDING, RECORD, WHERE, Node, host
 from tests.unit.mesh.records import record_of
 
 from shadowmesh.backbone_protocol.updates import CallFailed
 from shadowmesh.mesh.attempts import LOOK_UP_AFTER_S, PATIENCE_S, QUIET_S
-from shadowmesh.mesh.connector_events import AttemptFailed, RecordNeeded
+from shadowmesh.mesh.connector_events import AttemptFailed, PunchWanted, RecordNeeded
+from shadowmesh.mesh.outputs import SendUpdate
 from shadowmesh.mesh.state import PeerState
+from shadowmesh.paths.candidates import CandidateKind
+from shadowmesh.paths.events import PathFound
 from shadowmesh.paths.punch_plan import Role
 from shadowmesh.records.hints import Hints
 from shadowmesh.records.peer_record import REVOKED_SEQUENCE, SignedRecord
@@ -139,6 +142,35 @@ def test_a_path_that_was_found_leaves_the_attempt_to_the_handshake() -> None:
     node.answer(node.call())
     node.punch_ended(Role.PLAIN, found=True)
     assert node.state() is PeerState.CONNECTING
+
+
+def test_a_call_that_comes_while_the_record_is_looked_up_begins_the_punch() -> None:
+    node = Node(link=ONLINE)
+    node.want()
+    node.receive_call(BOB.peer_id, WHERE)
+    assert node.state() is PeerState.LOOKING_UP
+    answer, wanted = node.others()[1:]
+    assert isinstance(answer, SendUpdate)
+    assert isinstance(wanted, PunchWanted)
+
+
+@pytest.mark.parametrize("looked_up_first", [True, False])
+def test_the_handshake_goes_where_a_path_was_found_also_if_the_record_comes_later(looked_up_first: bool) -> None:
+    node = Node(link=ONLINE)
+    node.want()
+    node.receive_call(BOB.peer_id)
+    found = PathFound(BOB.peer_id, ELSEWHERE, 0, 0.04, CandidateKind.PEER_REFLEXIVE)
+
+    def look_up() -> None:
+        node.known.keep(BOB.peer_id, RECORD)
+        node.connector.looked_up(BOB.peer_id, hints=Hints(True, 0), failure="", now=0.2)
+
+    def find() -> None:
+        node.connector.path_found(found, 0.2)
+
+    for step in (look_up, find) if looked_up_first else (find, look_up):
+        step()
+    assert {transmit.destination for transmit in node.transmits()} == {ELSEWHERE}
 
 
 @pytest.mark.parametrize(

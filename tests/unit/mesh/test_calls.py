@@ -12,6 +12,16 @@ _CANDIDATES = tuple(Candidate(CandidateKind.HOST, Endpoint.of("198.18.0.1", port
 OWN = OwnAddresses(_CANDIDATES, NatBehaviour(Mapping.ENDPOINT_INDEPENDENT))
 
 
+def test_a_call_is_under_way_until_it_is_answered_or_to_be_repeated() -> None:
+    calls = Calls(entropy=SeededEntropy(1), now=0.0)
+    assert not calls.is_under_way(BOB, 0.0)
+    assert calls.place(BOB, OwnAddresses(), 0.0) is not None
+    assert calls.is_under_way(BOB, REPEAT_S - 0.1)
+    assert not calls.is_under_way(BOB, REPEAT_S)
+    calls.answered(BOB)
+    assert not calls.is_under_way(BOB, 0.1)
+
+
 def test_a_call_carries_a_fresh_token_and_eight_candidates() -> None:
     calls = made()
     call, later = calls.place(BOB, OWN, 0.0), calls.place(BOB, OWN, 10.0)
