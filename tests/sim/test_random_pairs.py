@@ -68,6 +68,14 @@ def test_the_model_of_each_lab_kind_behaves_as_its_kind() -> None:
         assert not seen.udp or (seen.mapping, seen.filtering) == (kind.behaviour.mapping, kind.behaviour.filtering)
 
 
+@pytest.mark.parametrize("seed", [14, 2111])
+def test_a_nat_that_is_found_to_count_when_ports_were_guessed_already_gets_fresh_ones(seed: int) -> None:
+    """Its host has just started: 256 ports have had their mappings before the peer foretells the next ones."""
+    outcome = run(uniform(seed))
+    assert outcome.expectation.method is Method.PREDICTION
+    assert outcome.took_s < 5
+
+
 @pytest.mark.parametrize("shared", [FIREWALL, Nat(hairpin=True), Nat(hairpin=False), None], ids=str)
 def test_what_two_networks_are_both_behind_matters_only_when_it_translates(shared: Nat | None) -> None:
     """Through a firewall alone they see each other as the internet sees them, and their packets do not pass it."""

@@ -110,17 +110,23 @@ class Punch:
                 if endpoint not in self.targets and len(self.targets) < MAX_TARGETS:
                     self.targets[endpoint] = Target(endpoint, candidate.kind, now)
 
-    def nats_are(self, own: NatBehaviour, peer: NatBehaviour, now: float) -> None:
+    def nats_are(self, own: NatBehaviour, peer: NatBehaviour, now: float) -> bool:
         """More may be known of the two than when the punch began: then it begins again, in its new role.
 
         Not after its first time is over: who changes the role with each call would keep our ports open for ever.
+        Returns whether the ports that are held are of no more use: behind a NAT that counts, only fresh ones are.
         """
         before = self.role, self.peer_nat.ports
         self.own_nat, self.peer_nat = own, peer
-        if (self.role, peer.ports) != before and now < self.called_at + GIVE_UP_AFTER_S:
-            self.started_at = now
-            self._spray = None
-            self.holds_sent = 0
+        begins_again = (self.role, peer.ports) != before and now < self.called_at + GIVE_UP_AFTER_S
+        if not begins_again:
+            return False
+        self.started_at = now
+        self._spray = None
+        self.holds_sent = 0
+        if own.is_predictable:
+            self.ports_asked = 0
+        return own.is_predictable
 
     def learn(self, source: Endpoint, now: float) -> bool:
         """The peer's probe came from there. False when it says nothing new."""

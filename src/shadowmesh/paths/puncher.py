@@ -72,7 +72,8 @@ class Puncher:
             if len(self._punches) >= MAX_PUNCHES:
                 self._end(next(iter(self._punches.values())))
             punch = self._punches[peer] = Punch(peer, own_nat, peer_nat, now)
-        punch.nats_are(own_nat, peer_nat, now)
+        if punch.nats_are(own_nat, peer_nat, now):
+            self._release(punch)
         self._add_keys(punch, punch_keys(token, self._own, peer))
         punch.add(candidates[:MAX_CANDIDATES], now)
         self.handle_timeout(now)

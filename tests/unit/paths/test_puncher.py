@@ -23,7 +23,7 @@ from shadowmesh.paths.punch import (
     PROBE_OFFSETS_S,
     SPRAY_AFTER_S,
 )
-from shadowmesh.paths.punch_plan import MAX_SOCKETS, MAX_SPRAY_PROBES, Role
+from shadowmesh.paths.punch_plan import COUNTED_SOCKETS, MAX_SOCKETS, MAX_SPRAY_PROBES, Role
 from shadowmesh.paths.puncher import (
     MAX_CANDIDATES,
     MAX_PUNCHES,
@@ -496,6 +496,14 @@ def test_a_nat_that_is_found_not_to_count_after_all_gets_the_rest_of_the_ports()
     puncher.handle_timeout(2.0 + SPRAY_AFTER_S)
     (more,) = (output for output in drained(puncher) if isinstance(output, PortsWanted))
     assert wanted.count + more.count == MAX_SOCKETS
+
+
+def test_a_nat_that_is_found_to_count_gets_fresh_ports_for_those_that_are_spent() -> None:
+    puncher = holding(256)
+    call(puncher, own_nat=COUNTING, now=2.0)
+    assert PortsReleased(tuple(range(1, 257))) in drained(puncher)
+    puncher.handle_timeout(2.0 + SPRAY_AFTER_S)
+    assert PortsWanted(PEER, COUNTED_SOCKETS) in drained(puncher)
 
 
 def test_one_attempt_at_a_time_holds_ports() -> None:
