@@ -1,8 +1,7 @@
 """Initiations of nobody, as many as it takes to put a device under load."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from hashlib import blake2s
 
 from shadowmesh.lab.host import Host
@@ -21,8 +20,6 @@ def initiation(receiver: bytes) -> bytes:
     return body + blake2s(body, key=mac1_key, digest_size=MAC_BYTES).digest() + bytes(MAC_BYTES)
 
 
-@contextmanager
-def flood(host: Host, receiver: bytes, target: tuple[str, int]) -> Iterator[Flood]:
+def flood(host: Host, receiver: bytes, target: tuple[str, int]) -> AbstractContextManager[Flood]:
     """Floods the target from all IPv4 addresses of the host, two ports of each, until the block is left."""
-    with flood_with(host, [initiation(receiver) for _ in range(64)], target, cookie_reply=Kind.COOKIE_REPLY) as it:
-        yield it
+    return flood_with(host, [initiation(receiver) for _ in range(64)], target, cookie_reply=Kind.COOKIE_REPLY)

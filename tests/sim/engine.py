@@ -16,7 +16,7 @@ from shadowmesh.session.fragments import HEADER_BYTES, MAC_BYTES, Fragment
 from shadowmesh.session.macs import COOKIE_BYTES, GateKeys, MacWriter, macs_of
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.first_byte import ControlType, DatagramKind, classify
-from shadowmesh.wire.open_ids import ID_BYTES, CloseId, OpenId
+from shadowmesh.wire.open_ids import CONTROL_ID, STUN_ID, CloseId, OpenId
 
 _HEADER = b"\x04\0\0\0"  # WireGuard's transport data
 _REQUEST, _ECHO, _ONE_WAY = b"?", b"!", b"."
@@ -62,8 +62,8 @@ class SimEngine:
         """Whether the mesh expects a STUN or control datagram. The begin of a handshake may be answered instead."""
         if data[:1] == bytes([ControlType.SESSION]) and data[2:3] == b"\1":
             return self._lets_in(data, source, via)
-        at = 8 if classify(data) is DatagramKind.STUN else 4
-        is_expected = data[at : at + ID_BYTES] in self.ids
+        id_ = data[STUN_ID if classify(data) is DatagramKind.STUN else CONTROL_ID]
+        is_expected = id_ in self.ids
         self.drops["not expected"] += not is_expected
         return is_expected
 

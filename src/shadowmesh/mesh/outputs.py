@@ -14,7 +14,7 @@ from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.open_ids import CloseId, OpenId
 from shadowmesh.wire.transmit import Transmit
 
-# To the engine.
+# To the engine, besides OpenId, CloseId and CookiesDemanded, which say what control datagrams it is to hand up.
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +60,6 @@ class OpenPorts:
 @dataclass(frozen=True, slots=True)
 class ClosePorts:
     ports: tuple[int, ...]
-
-
-# Besides OpenId and CloseId, which say what control datagrams it is to hand up, and CookiesDemanded.
 
 
 # To the backbone client. At most one LogIn, Renew or FetchDirectory is outstanding at a time; each request is answered

@@ -7,13 +7,10 @@ from collections.abc import Mapping
 
 from shadowmesh.identity.names import PeerID
 from shadowmesh.session.events import DropReason, SessionEstablished
-from shadowmesh.session.fragments import CID_BYTES
 from shadowmesh.session.ratchet import Ratchet, RatchetOutput
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.entropy import Entropy
-from shadowmesh.wire.open_ids import IdTable, OpenIds
-
-_CID = slice(4, 4 + CID_BYTES)  # in the header of a fragment: docs/spec/session.md, section 2
+from shadowmesh.wire.open_ids import CONTROL_ID, IdTable, OpenIds
 
 
 class Ratchets:
@@ -53,7 +50,7 @@ class Ratchets:
             self._drain(peer)
 
     def receive_datagram(self, data: bytes, source: Endpoint, now: float) -> None:
-        peer = self._by_cid.get(data[_CID])
+        peer = self._by_cid.get(data[CONTROL_ID])
         if peer is None:
             self._drops[f"ratchet: {DropReason.UNKNOWN_CONNECTION.value}"] += 1
             return

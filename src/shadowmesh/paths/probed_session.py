@@ -99,12 +99,16 @@ class ProbedSession:
     @property
     def misses_path(self) -> bool:
         """So many probes are unanswered that another path is to be looked for, for the first time in this round."""
-        return self.round_index == (SUSPECT_AFTER if self.suspect else SILENT_AFTER)
+        return self.round_index == self._silent_after
 
     @property
     def path_is_silent(self) -> bool:
         """So much is unanswered that another path is being looked for."""
-        return self.round_index > (SUSPECT_AFTER if self.suspect else SILENT_AFTER)
+        return self.round_index > self._silent_after
+
+    @property
+    def _silent_after(self) -> int:
+        return SUSPECT_AFTER if self.suspect else SILENT_AFTER
 
     def move(self, path: Endpoint, via: int, now: float) -> None:
         """The way that is left stays one of those that are compared, the last to be tried."""

@@ -21,7 +21,7 @@ from shadowmesh.paths.punch_report import PunchReport
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.entropy import Entropy
 from shadowmesh.wire.errors import DecodeError
-from shadowmesh.wire.open_ids import IdTable, OpenIds
+from shadowmesh.wire.open_ids import CONTROL_ID, IdTable, OpenIds
 from shadowmesh.wire.transmit import Transmit
 
 MAX_PUNCHES = 64  # at a time, as many as attempts to connect
@@ -94,7 +94,7 @@ class Puncher:
 
     def takes(self, data: bytes) -> bool:
         """Whether a probe, or the reply to one, names the token of a call."""
-        return data[4:12] in self._by_tag
+        return data[CONTROL_ID] in self._by_tag
 
     def ports_opened(self, peer: PeerID, ports: Sequence[int], now: float) -> None:
         """The answer to PortsWanted; fewer, or none, when the system does not give as many."""

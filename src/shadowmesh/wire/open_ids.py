@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 ID_BYTES = 8
+CONTROL_ID = slice(4, 4 + ID_BYTES)  # where it stands in a datagram of ours
+STUN_ID = slice(8, 8 + ID_BYTES)  # the begin of the transaction id
 
 Expected = TypeVar("Expected")
 

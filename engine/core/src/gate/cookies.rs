@@ -1,14 +1,15 @@
 //! Cookies for our own handshake: a sender shows with one that it receives where it sends from. None is kept.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use subtle::ConstantTimeEq;
 
-use super::message1::{Head, MAC_BYTES, Mac};
+use super::message1::Head;
 use crate::wireguard::Secret;
 use crate::wireguard::blake::mac16;
+use crate::wireguard::mac::{MAC_BYTES, Mac, cookie};
 use crate::wireguard::random::Random;
 
 pub(super) const REPLY_BYTES: usize = 64;
@@ -83,13 +84,4 @@ pub(super) fn sealed_reply(
     reply[32..48].copy_from_slice(&cookie);
     reply[48..].copy_from_slice(tag.expect("16 bytes are not too long").as_ref());
     reply
-}
-
-/// Covers the port too: who shares an address with others has a cookie of its own.
-fn cookie(secret: &Secret, source: SocketAddr) -> Mac {
-    let port = source.port().to_be_bytes();
-    match source.ip().to_canonical() {
-        IpAddr::V4(address) => mac16(&secret[..], &[b"4", &address.octets(), &port]),
-        IpAddr::V6(address) => mac16(&secret[..], &[b"6", &address.octets(), &port]),
-    }
 }

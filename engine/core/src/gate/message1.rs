@@ -4,9 +4,7 @@ use subtle::ConstantTimeEq;
 
 use crate::wireguard::Secret;
 use crate::wireguard::blake::mac16;
-
-pub(super) const MAC_BYTES: usize = 16;
-pub(super) type Mac = [u8; MAC_BYTES];
+use crate::wireguard::mac::MAC_BYTES;
 
 const HEADER_BYTES: usize = 24;
 const CID_AND_MESSAGE_ID: std::ops::Range<usize> = 4..20;

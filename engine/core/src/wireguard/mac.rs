@@ -18,8 +18,8 @@ pub(super) const COOKIE_TIME: Duration = Duration::from_secs(120);
 /// A cookie that was on the way is used for this much less.
 const COOKIE_LATENCY: Duration = Duration::from_secs(5);
 
-pub(super) const MAC_BYTES: usize = 16;
-type Mac = [u8; MAC_BYTES];
+pub(crate) const MAC_BYTES: usize = 16;
+pub(crate) type Mac = [u8; MAC_BYTES];
 
 /// Of the one who receives.
 struct MacKeys {
@@ -112,7 +112,7 @@ impl CookieJar {
             self.secret = fresh;
             self.made_at = now;
         }
-        let cookie = self.cookie(source);
+        let cookie = cookie(&self.secret, source);
         split(datagram).is_some_and(|(body, mac1, mac2)| mac16(&cookie, &[body, mac1]).ct_eq(mac2).into())
     }
 
@@ -125,20 +125,20 @@ impl CookieJar {
     ) -> Option<[u8; 32]> {
         let (_, mac1, _) = split(datagram)?;
         let mut sealed = [0; 32];
-        let (cookie, tag) = sealed.split_at_mut(MAC_BYTES);
-        cookie.copy_from_slice(&self.cookie(source));
+        let (plain, tag) = sealed.split_at_mut(MAC_BYTES);
+        plain.copy_from_slice(&cookie(&self.secret, source));
         let cipher = XChaCha20Poly1305::new((&self.keys.cookie).into());
-        tag.copy_from_slice(&cipher.encrypt_in_place_detached(nonce.into(), mac1, cookie).ok()?);
+        tag.copy_from_slice(&cipher.encrypt_in_place_detached(nonce.into(), mac1, plain).ok()?);
         Some(sealed)
     }
+}
 
-    /// Covers the port too: who shares an address with others has a cookie of its own.
-    fn cookie(&self, source: SocketAddr) -> Mac {
-        let port = source.port().to_be_bytes();
-        match source.ip().to_canonical() {
-            IpAddr::V4(address) => mac16(&self.secret[..], &[b"4", &address.octets(), &port]),
-            IpAddr::V6(address) => mac16(&self.secret[..], &[b"6", &address.octets(), &port]),
-        }
+/// Covers the port too: who shares an address with others has a cookie of its own.
+pub(crate) fn cookie(secret: &Secret, source: SocketAddr) -> Mac {
+    let port = source.port().to_be_bytes();
+    match source.ip().to_canonical() {
+        IpAddr::V4(address) => mac16(&secret[..], &[b"4", &address.octets(), &port]),
+        IpAddr::V6(address) => mac16(&secret[..], &[b"6", &address.octets(), &port]),
     }
 }
 

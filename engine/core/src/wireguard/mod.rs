@@ -10,7 +10,7 @@ mod cipher;
 mod interface;
 mod keyring;
 mod limiter;
-mod mac;
+pub(crate) mod mac;
 mod message;
 mod noise;
 mod psks;
