@@ -10,13 +10,14 @@ ends of a tunnel, the sender and the receiver share its CPUs. The veth pair itse
 import argparse
 import json
 import sys
+from pathlib import Path
 
 from bench.tunnel import measures, report
 from bench.tunnel import profile as profiling
 from bench.tunnel.node_memory import node_memory
 from bench.tunnel.profile import NoProfile, build_with_symbols
 from bench.tunnel.systems import AES, CHACHA, standing
-from bench.tunnel.wire import Ends, Tunnel, two_hosts
+from bench.tunnel.wire import CUBIC, Ends, Tunnel, two_hosts
 from bench.tunnel.wireguard_go import NoGo, build
 
 
@@ -36,7 +37,9 @@ def measure(ends: Ends, tunnels: list[Tunnel], seconds: int, repeat: int) -> Non
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=int, default=2, help="length of one transfer")
-    parser.add_argument("--repeat", type=int, default=3, help="repetitions, interleaved")
+    parser.add_argument("--repeat", type=int, default=5, help="repetitions, interleaved")
+    controls = Path("/proc/sys/net/ipv4/tcp_available_congestion_control").read_text().split()
+    parser.add_argument("--congestion", choices=controls, default=CUBIC, help="control of TCP, the same for all")
     parser.add_argument("--all", action="store_true", help="Debian's wireguard-go and nebula as well")
     parser.add_argument("--profile", action="store_true", help="instead: where the engine's time goes (needs perf)")
     parser.add_argument("--json", action="store_true", help="all figures, for a program to read")
@@ -46,7 +49,7 @@ def main() -> None:
         library = build_with_symbols() if arguments.profile else None
     except (NoGo, NoProfile) as error:
         sys.exit(f"tunnel: {error}")
-    with two_hosts() as ends:
+    with two_hosts(arguments.congestion) as ends:
         tunnels = standing(ends, str(reference.program), every=arguments.all, library=library)
         if arguments.profile:
             for tunnel in tunnels:

@@ -52,7 +52,8 @@ def tcp(ends: Ends, tunnel: Tunnel, seconds: int) -> None:
 
 def iperf_tcp(ends: Ends, tunnel: Tunnel, seconds: int, *options: str) -> tuple[float, float]:
     """Bits a second and bytes, as the receiver counted them."""
-    received = iperf(ends, tunnel, seconds, *options)["end"]["sum_received"]
+    control = ("--congestion", ends.congestion_control)
+    received = iperf(ends, tunnel, seconds, *control, *options)["end"]["sum_received"]
     return received["bits_per_second"], received["bytes"]
 
 

@@ -18,6 +18,7 @@ from shadowmesh.lab.process import Process
 
 START_S = 20.0
 NO_OFFLOAD = ("tso", "off", "gso", "off", "gro", "off")
+CUBIC = "cubic"  # the default of Linux, whatever the machine has set
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Ends:
     near: Host
     far: Host
     plain_address: IPv4Address
+    congestion_control: str  # of TCP in all transfers
     directory: Path
 
     def __iter__(self) -> Iterator[tuple[Host, Host]]:
@@ -35,7 +37,7 @@ class Ends:
 
 
 @contextmanager
-def two_hosts() -> Iterator[Ends]:
+def two_hosts(congestion_control: str = CUBIC) -> Iterator[Ends]:
     """With an iperf3 server on the far one."""
     with Network() as network, TemporaryDirectory() as directory:
         near, far = network.host("near", on_switch=False), network.host("far", on_switch=False)
@@ -45,7 +47,7 @@ def two_hosts() -> Iterator[Ends]:
             host.run(["ethtool", "-K", attachment.interface, *NO_OFFLOAD])
         address = next(address.ip for address in plain.far.addresses if isinstance(address.ip, IPv4Address))
         far.start(["iperf3", "--server"])
-        yield Ends(near, far, address, Path(directory))
+        yield Ends(near, far, address, congestion_control, Path(directory))
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,13 +54,20 @@ def engine_on(
 
 
 def introduce(
-    near_host: Host, near: Engine, far_host: Host, far: Engine, *, over: str = "ipv6", cipher: str = "chacha20poly1305"
+    near_host: Host,
+    near: Engine,
+    far_host: Host,
+    far: Engine,
+    *,
+    far_overlay: Overlay = FAR,
+    over: str = "ipv6",
+    cipher: str = "chacha20poly1305",
 ) -> None:
     """A session between the two, whose datagrams go `over` "ipv4" or "ipv6"."""
     psk = os.urandom(32)
     far.add_peer(near.public_key, psk, (str(getattr(near_host, over)), near.port), NEAR.prefixes, cipher=cipher)
     path = (str(getattr(far_host, over)), far.port)
-    near.add_peer(far.public_key, psk, path, FAR.prefixes, initiate=True, cipher=cipher)
+    near.add_peer(far.public_key, psk, path, far_overlay.prefixes, initiate=True, cipher=cipher)
     for engine in (near, far):
         events_until(engine, PeerHandshake)
 

@@ -17,6 +17,7 @@ pub mod gate;
 mod hold;
 pub mod icmp;
 pub mod join;
+pub mod load;
 pub mod packet;
 mod path;
 mod router;

@@ -7,7 +7,7 @@ use std::os::fd::RawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::thread::{JoinHandle, available_parallelism};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use shadowmesh_core::drops::{DropReason, Drops};
@@ -19,11 +19,11 @@ use zeroize::Zeroizing;
 
 use crate::events::{Event, EventQueue};
 use crate::offloads::Offloads;
-use crate::os::{Port, Tun};
+use crate::os::{Port, ThreadClock, Tun};
 use crate::outbox::{Run, append};
 use crate::ports::Ports;
 use crate::shared::Shared;
-use crate::{rx, tx};
+use crate::threads;
 
 /// As long as what carries a packet of the overlay's MTU, so that a probe can find out whether that passes.
 pub const MAX_CONTROL_BYTES: usize = 1_312;
@@ -205,14 +205,14 @@ impl Engine {
     pub fn open_ports(&self, count: usize) -> Result<Vec<u16>, Error> {
         let shared = self.shared()?;
         let opened = shared.ports.open(count);
-        shared.rx_signal.raise();
+        shared.first_signal.raise();
         Ok(opened)
     }
 
     pub fn close_ports(&self, numbers: &[u16]) -> Result<(), Error> {
         let shared = self.shared()?;
         shared.ports.close(numbers);
-        shared.rx_signal.raise();
+        shared.first_signal.raise();
         Ok(())
     }
 
@@ -220,7 +220,7 @@ impl Engine {
         let shared = self.shared()?;
         shared.change_peer(|router| router.add_peer(config, Instant::now()))?;
         // The thread that keeps the time does not know of the peer's deadlines yet.
-        shared.rx_signal.raise();
+        shared.first_signal.raise();
         Ok(())
     }
 
@@ -283,11 +283,13 @@ impl Engine {
         let Some(running) = running.as_mut() else {
             return Ok(());
         };
-        running.threads.push(spawn("engine-rx", &running.shared, rx::run)?);
-        if running.shared.tun.is_some() {
-            let run = |shared: &Shared| shared.tun.as_ref().map_or(Ok(()), |tun| tx::run(shared, tun));
-            running.threads.push(spawn("engine-tx", &running.shared, run)?);
-        }
+        let can_split =
+            running.shared.tun.is_some() && available_parallelism().is_ok_and(|cores| cores.get() > 1);
+        let second = can_split.then(|| spawn("engine-2", &running.shared, threads::second)).transpose()?;
+        let clock = second.as_ref().and_then(ThreadClock::of);
+        running.threads.extend(second);
+        let first = move |shared: &Shared| threads::first(shared, clock);
+        running.threads.push(spawn("engine", &running.shared, first)?);
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! The engine's edge: a UDP port, a TUN device, and one thread for each direction between them.
+//! The engine's edge: UDP ports, a TUN device, and the threads between them.
 //!
 //! Everything that is decided stands in `shadowmesh_core`; everything `unsafe` stands in the folder of the
 //! operating system, behind the same few functions (`Port`, `Tun`, `Signal`, `wait`). System calls are
@@ -12,6 +12,7 @@ mod outbox;
 mod ports;
 mod rx;
 mod shared;
+mod threads;
 mod tx;
 
 #[cfg(not(target_os = "linux"))]

@@ -1,10 +1,9 @@
-//! UDP to TUN: receives a batch, opens it, joins what belongs together and writes it. Also keeps the time.
+//! UDP to TUN: receives a batch, opens it, joins what belongs together and writes it.
 
 use std::io::{self, IoSlice};
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use shadowmesh_core::Path;
 use shadowmesh_core::drops::DropReason;
@@ -17,19 +16,14 @@ use shadowmesh_core::wireguard::{Open, Opened};
 
 use crate::engine::MAX_CONTROL_BYTES;
 use crate::events::Event;
-use crate::os::{Message, Poller, Port, Received, Tun, WriteError};
+use crate::os::{Message, Port, Received, Tun, WriteError};
 use crate::shared::Shared;
 
-/// Deadlines of sessions move whenever a packet is sent; looking at them this often is exact enough for
-/// timers of 5 s and more, and costs one wake-up a second.
-const TIMER_INTERVAL: Duration = Duration::from_secs(1);
 /// The virtio header and the pieces of a joined packet.
 const MAX_SLICES: usize = 80;
-/// Receive errors in a row after which the port is given up: a transient one does not repeat that often.
-const MAX_RECEIVE_ERRORS: u32 = 1_000;
 
-/// What the thread has at hand for a batch; nothing of it is made anew for the next one.
-struct Receiver<'a> {
+/// What it takes to carry a batch from a port to the device; nothing of it is made anew for the next one.
+pub(crate) struct Receiver<'a> {
     shared: &'a Shared,
     /// Datagrams, and after they were opened their packets, in place.
     received: Received,
@@ -42,47 +36,8 @@ struct Receiver<'a> {
     joiner: Joiner,
 }
 
-/// Returns why the port or the device cannot be used any more, or Ok when the engine stops.
-pub(crate) fn run(shared: &Shared) -> Result<(), String> {
-    let mut receiver = Receiver::new(shared);
-    let mut due = None;
-    let mut errors = 0;
-    let mut extra: Vec<Arc<Port>> = Vec::new();
-    let mut poller = Poller::new(&shared.rx_signal);
-    poller.watch([&shared.ports.main]);
-    while !shared.is_stopping() {
-        let timeout = due.map(|due: Instant| due.saturating_duration_since(Instant::now()));
-        poller.wait(timeout).map_err(|error| format!("poll: {error}"))?;
-        if poller.is_ready(0) {
-            let result = receiver.drain(&shared.ports.main, due)?;
-            errors = if result.is_ok() { 0 } else { errors + 1 };
-            if let Err(error) = result
-                && errors > MAX_RECEIVE_ERRORS
-            {
-                return Err(format!("UDP port: {error}"));
-            }
-        }
-        for (number, port) in extra.iter().enumerate() {
-            if poller.is_ready(number + 1) {
-                // An error of one of many ports has been counted, and ends nothing.
-                let _ = receiver.drain(port, due)?;
-            }
-        }
-        let is_called = shared.rx_signal.clear();
-        if is_called {
-            extra = shared.ports.extra();
-            poller.watch([&shared.ports.main].into_iter().chain(extra.iter().map(|port| &**port)));
-        }
-        // While nothing is due, whatever came may have set a deadline.
-        if is_called || due.is_none_or(|due| due <= Instant::now()) {
-            due = handle_timeouts(shared);
-        }
-    }
-    Ok(())
-}
-
 impl<'a> Receiver<'a> {
-    fn new(shared: &'a Shared) -> Self {
+    pub(crate) fn new(shared: &'a Shared) -> Self {
         let joins = shared.tun.as_ref().map_or(Joins::NONE, Tun::joins);
         Self {
             shared,
@@ -94,23 +49,15 @@ impl<'a> Receiver<'a> {
         }
     }
 
-    /// Takes what has come to one port, until there is nothing more or something else is due. The outer error ends the
-    /// engine, the inner one is the port's.
-    fn drain(&mut self, port: &Port, due: Option<Instant>) -> Result<io::Result<()>, String> {
-        loop {
-            if let Err(error) = port.receive(&mut self.received) {
-                self.shared.drops.count(DropReason::UdpReceive);
-                return Ok(Err(error));
-            }
-            if self.received.messages().is_empty() || self.shared.is_stopping() {
-                return Ok(Ok(()));
-            }
-            self.receive();
-            self.deliver()?;
-            if due.is_some_and(|due| due <= Instant::now()) {
-                return Ok(Ok(()));
-            }
+    /// Takes one batch of what has come to a port. The outer error ends the engine, the inner one is the port's.
+    pub(crate) fn take(&mut self, port: &Port) -> Result<io::Result<()>, String> {
+        if let Err(error) = port.receive(&mut self.received) {
+            self.shared.drops.count(DropReason::UdpReceive);
+            return Ok(Err(error));
         }
+        self.receive();
+        self.deliver()?;
+        Ok(Ok(()))
     }
 
     /// Looks at every datagram of the batch once; the lock is taken only if there is WireGuard among them.
@@ -208,21 +155,4 @@ fn write(tun: &Tun, vnet: &VnetHeader, arena: &[u8], pieces: &[Range<usize>]) ->
         *slice = IoSlice::new(&arena[piece.clone()]);
     }
     tun.write(&slices[..=pieces.len()])
-}
-
-/// Does what is due, and says when to look again.
-fn handle_timeouts(shared: &Shared) -> Option<Instant> {
-    if let Some(mtu) = shared.tun.as_ref().and_then(Tun::mtu) {
-        shared.sending.set_mtu(mtu);
-    }
-    let mut router = shared.router();
-    let now = Instant::now();
-    let mut next = router.next_timeout();
-    if next.is_some_and(|at| at <= now) {
-        router.handle_timeout(now);
-        next = router.next_timeout();
-    }
-    shared.perform(router);
-    // Not before the clock has moved: a deadline that stays in the past must not become a busy loop.
-    next.map(|at| at.clamp(now + Duration::from_millis(1), now + TIMER_INTERVAL))
 }

@@ -16,6 +16,7 @@ use shadowmesh_core::{Output, Router, Sending};
 use crate::events::{Event, EventQueue};
 use crate::os::{Signal, Tun, WriteError};
 use crate::ports::Ports;
+use crate::tx::Sender;
 
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -28,8 +29,12 @@ pub(crate) struct Shared {
     pub(crate) tun: Option<Tun>,
     pub(crate) control_received: AtomicU64,
     pub(crate) control_sent: AtomicU64,
-    pub(crate) tx_signal: Signal,
-    pub(crate) rx_signal: Signal,
+    /// Whoever reads from the device holds it meanwhile.
+    sender: Mutex<Sender>,
+    /// Whether the second thread has the device.
+    is_split: AtomicBool,
+    pub(crate) first_signal: Signal,
+    pub(crate) second_signal: Signal,
     /// Where the peers are, as the last command about them left it.
     peers_at: ArcSwap<HashSet<SocketAddr>>,
     stopping: AtomicBool,
@@ -53,8 +58,10 @@ impl Shared {
             tun,
             control_received: AtomicU64::new(0),
             control_sent: AtomicU64::new(0),
-            tx_signal: Signal::new()?,
-            rx_signal: Signal::new()?,
+            sender: Mutex::new(Sender::new()),
+            is_split: AtomicBool::new(false),
+            first_signal: Signal::new()?,
+            second_signal: Signal::new()?,
             peers_at: ArcSwap::default(),
             stopping: AtomicBool::new(false),
         })
@@ -69,10 +76,27 @@ impl Shared {
         self.gate.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(crate) fn sender(&self) -> MutexGuard<'_, Sender> {
+        self.sender.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn is_split(&self) -> bool {
+        self.is_split.load(Ordering::Acquire)
+    }
+
+    /// Returns whether that is a change, of which the second thread is told.
+    pub(crate) fn set_split(&self, is_split: bool) -> bool {
+        let has_changed = self.is_split.swap(is_split, Ordering::AcqRel) != is_split;
+        if has_changed {
+            self.second_signal.raise();
+        }
+        has_changed
+    }
+
     pub(crate) fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
-        self.tx_signal.raise();
-        self.rx_signal.raise();
+        self.first_signal.raise();
+        self.second_signal.raise();
     }
 
     pub(crate) fn is_stopping(&self) -> bool {

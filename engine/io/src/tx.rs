@@ -8,37 +8,54 @@ use shadowmesh_core::segment::SuperPacket;
 use shadowmesh_core::vnet::{VNET_HEADER_BYTES, VnetHeader};
 use shadowmesh_core::wireguard::sealed_bytes;
 
-use crate::os::{Poller, Tun};
+use crate::os::Tun;
 use crate::outbox::Outbox;
 use crate::shared::Shared;
 
 const READ_BYTES: usize = VNET_HEADER_BYTES + 65_536;
+/// After so much the other direction has its turn.
+const DRAIN_BYTES: usize = 65_000;
 
-/// Returns why the device can no longer be read, or Ok when the engine stops.
-pub(crate) fn run(shared: &Shared, tun: &Tun) -> Result<(), String> {
-    let mut buffer = vec![0; READ_BYTES];
-    let mut outbox = Outbox::new();
-    let mut poller = Poller::new(&shared.tx_signal);
-    poller.watch([tun]);
-    while !shared.is_stopping() {
-        let read = tun.read(&mut buffer).map_err(|error| format!("TUN device {}: {error}", tun.name()))?;
-        let Some(length) = read else {
-            if !outbox.is_empty() {
-                // While it is sent, more may come: a look is cheaper than to be put to sleep and woken.
-                flush(shared, &mut outbox);
-                continue;
-            }
-            poller.wait(None).map_err(|error| format!("poll: {error}"))?;
-            continue;
-        };
-        if let Err(reason) = send_packet(shared, &mut buffer[..length], &mut outbox) {
-            shared.drops.count(reason);
-        }
-        if outbox.is_worth_sending() {
-            flush(shared, &mut outbox);
-        }
+/// What it takes to carry packets from the device to the port; nothing of it is made anew for the next one.
+#[derive(Debug)]
+pub(crate) struct Sender {
+    buffer: Box<[u8]>,
+    outbox: Outbox,
+}
+
+impl Sender {
+    pub(crate) fn new() -> Self {
+        Self { buffer: vec![0; READ_BYTES].into_boxed_slice(), outbox: Outbox::new() }
     }
-    Ok(())
+
+    /// Sends what the device has, but no more than a few super-packets. Returns whether there was anything, or why the
+    /// device can no longer be read.
+    pub(crate) fn drain(&mut self, shared: &Shared, tun: &Tun) -> Result<bool, String> {
+        let Self { buffer, outbox } = self;
+        let mut bytes = 0;
+        while bytes < DRAIN_BYTES {
+            let read = tun.read(buffer).map_err(|error| format!("TUN device {}: {error}", tun.name()))?;
+            let Some(length) = read else {
+                if outbox.is_empty() {
+                    break;
+                }
+                // While it is sent, more may come: a look is cheaper than to be put to sleep and woken.
+                flush(shared, outbox);
+                continue;
+            };
+            bytes += length;
+            if let Err(reason) = send_packet(shared, &mut buffer[..length], outbox) {
+                shared.drops.count(reason);
+            }
+            if outbox.is_worth_sending() {
+                flush(shared, outbox);
+            }
+        }
+        if !outbox.is_empty() {
+            flush(shared, outbox);
+        }
+        Ok(bytes > 0)
+    }
 }
 
 fn send_packet(shared: &Shared, read: &mut [u8], outbox: &mut Outbox) -> Result<(), DropReason> {
@@ -67,8 +84,8 @@ fn send_packet(shared: &Shared, read: &mut [u8], outbox: &mut Outbox) -> Result<
                 router.hold(packet, now);
             }
             shared.perform(router);
-            // Held packets and handshakes have deadlines, and the other thread keeps the time.
-            shared.rx_signal.raise();
+            // Held packets and handshakes have deadlines, and the first thread keeps the time.
+            shared.first_signal.raise();
         }
         Route::Drop(reason) => return Err(reason),
     }

@@ -8,6 +8,8 @@ mod tun;
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::thread::JoinHandleExt;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 pub(crate) use port::{Message, Port, Received};
@@ -30,11 +32,10 @@ impl Signal {
         unsafe { libc::write(self.0.as_raw_fd(), one.as_ptr().cast(), one.len()) };
     }
 
-    /// Whether it was raised.
-    pub(crate) fn clear(&self) -> bool {
+    pub(crate) fn clear(&self) {
         let mut count = [0u8; 8];
-        // SAFETY: the buffer is valid for its length.
-        unsafe { libc::read(self.0.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) > 0 }
+        // SAFETY: the buffer is valid for its length. It fails only when the signal is not raised.
+        unsafe { libc::read(self.0.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) };
     }
 }
 
@@ -47,7 +48,7 @@ impl Poller {
     }
 
     /// These instead of the sources before.
-    pub(crate) fn watch<'a, S: AsRawFd + 'a>(&mut self, sources: impl IntoIterator<Item = &'a S>) {
+    pub(crate) fn watch<'a>(&mut self, sources: impl IntoIterator<Item = &'a dyn AsRawFd>) {
         self.0.truncate(1);
         self.0.extend(sources.into_iter().map(entry));
     }
@@ -69,14 +70,46 @@ impl Poller {
         }
     }
 
+    /// Whether the last wait found the signal raised.
+    pub(crate) fn is_called(&self) -> bool {
+        self.0[0].revents != 0
+    }
+
     /// Whether the last wait found the source of this number readable, or broken.
     pub(crate) fn is_ready(&self, number: usize) -> bool {
         self.0.get(number + 1).is_some_and(|entry| entry.revents != 0)
     }
 }
 
-fn entry(source: &impl AsRawFd) -> libc::pollfd {
+fn entry(source: &dyn AsRawFd) -> libc::pollfd {
     libc::pollfd { fd: source.as_raw_fd(), events: libc::POLLIN, revents: 0 }
+}
+
+/// How much CPU time a thread has used.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ThreadClock(libc::clockid_t);
+
+impl ThreadClock {
+    /// Of a thread that has not been joined.
+    pub(crate) fn of<T>(thread: &JoinHandle<T>) -> Option<Self> {
+        let mut clock = 0;
+        // SAFETY: the thread's resources are there until it is joined, and the clock is written to.
+        let result = unsafe { libc::pthread_getcpuclockid(thread.as_pthread_t(), &mut clock) };
+        (result == 0).then_some(Self(clock))
+    }
+
+    /// Of the calling thread.
+    pub(crate) fn own() -> Duration {
+        Self(libc::CLOCK_THREAD_CPUTIME_ID).used()
+    }
+
+    /// Nothing when the thread has ended.
+    pub(crate) fn used(self) -> Duration {
+        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: the time is written to.
+        unsafe { libc::clock_gettime(self.0, &mut time) };
+        Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+    }
 }
 
 fn check(result: libc::c_int) -> io::Result<libc::c_int> {

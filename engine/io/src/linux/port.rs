@@ -20,8 +20,8 @@ use crate::outbox::{MAX_RUN_DATAGRAMS, Run};
 const RECEIVE_BATCH: usize = 8;
 const RECEIVE_BYTES: usize = 65_536;
 const SEND_BATCH: usize = 32;
-/// Fits a 10 ms burst at 3 Gbit/s; the kernel takes less when it does not allow as much.
-const SOCKET_BUFFER_BYTES: libc::c_int = 4 << 20;
+/// Fits a 10 ms burst at 6 Gbit/s; the kernel takes less when it does not allow as much.
+const SOCKET_BUFFER_BYTES: libc::c_int = 8 << 20;
 /// How long a full socket buffer is waited for before a send is given up.
 const SEND_WAIT_MS: libc::c_int = 10;
 

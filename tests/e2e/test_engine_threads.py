@@ -1,0 +1,96 @@
+"""An engine's second thread: there while one is not enough, asleep otherwise."""
+
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from shadowmesh.lab.host import Host
+from shadowmesh.lab.network import Network
+
+from .engine_lab import FAR, NEAR, UDP_SEGMENT, Overlay, engine_on, introduce, pings, transfers, until
+
+pytestmark = pytest.mark.privileged
+
+VOID = Overlay("10.77.0.3", "fd5a:77::3")
+DISCARD_PORT = 9
+BURST = 400  # of 60 KB each: the device's queue takes 1,000
+
+
+def test_a_second_thread_helps_under_load_and_rests_without_and_no_packet_is_harmed() -> None:
+    with ExitStack() as stack:
+        network = stack.enter_context(Network())
+        near_host, far_host, void_host = (network.host(name) for name in ("near", "far", "void"))
+        near = stack.enter_context(engine_on(near_host, NEAR))
+        until(lambda: bool(second_threads()))  # it gives itself its name
+        (second,) = second_threads()
+        far = stack.enter_context(engine_on(far_host, FAR))
+        void = stack.enter_context(engine_on(void_host, VOID))
+        introduce(near_host, near, far_host, far)
+        introduce(near_host, near, void_host, void, far_overlay=VOID)
+        discard(void_host, void.port)
+        for _ in range(3):
+            assert is_resting(second, near_host)
+            with load(near_host, VOID.ipv4):
+                until(lambda: not is_resting(second, near_host))
+                assert transfers(near_host, far_host, FAR.ipv6, 5_000_000)
+                assert transfers(far_host, near_host, NEAR.ipv4, 5_000_000)
+            until(lambda: is_resting(second, near_host))
+            assert transfers(near_host, far_host, FAR.ipv4, 5_000_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """One of this process."""
+
+    directory: Path
+
+    @property
+    def cpu_ns(self) -> int:
+        return int((self.directory / "schedstat").read_text().split()[0])
+
+
+def second_threads() -> list[Thread]:
+    tasks = Path(f"/proc/{os.getpid()}/task").iterdir()
+    return [Thread(task) for task in tasks if (task / "comm").read_text() == "engine-2\n"]
+
+
+def is_resting(second: Thread, host: Host) -> bool:
+    """Whether packets pass and it has not run for them."""
+    before = second.cpu_ns
+    return pings(host, FAR.ipv4) and second.cpu_ns == before
+
+
+def discard(host: Host, port: int) -> None:
+    """What comes to the port costs nothing from now on."""
+    chain = f"type filter hook prerouting priority -300\nudp dport {port} drop"
+    host.run(["nft", "-f", "-"], stdin="table inet void { chain in {\n" + chain + "\n}\n}\n")
+
+
+@contextmanager
+def load(host: Host, address: str) -> Iterator[None]:
+    """Bursts that take a thread a few windows of its load each, so that the device changes hands many times a second."""
+    is_over = threading.Event()
+    source = host.socket(socket.AF_INET)
+    source.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, 1200)
+    source.connect((address, DISCARD_PORT))
+
+    def send() -> None:
+        data = bytes(50 * 1200)
+        while not is_over.wait(0.02):
+            for _ in range(BURST):
+                source.send(data)
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
+        source.close()
