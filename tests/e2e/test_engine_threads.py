@@ -74,7 +74,7 @@ def discard(host: Host, port: int) -> None:
 
 @contextmanager
 def load(host: Host, address: str) -> Iterator[None]:
-    """Bursts that take a thread a few windows of its load each, so that the device changes hands many times a second."""
+    """Bursts that take all of a thread for a while each, so that the device changes hands many times a second."""
     is_over = threading.Event()
     source = host.socket(socket.AF_INET)
     source.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, 1200)
