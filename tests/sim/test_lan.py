@@ -10,9 +10,11 @@ from tests.sim.site import Link, Site
 from tests.sim.world import World
 
 from shadowmesh.mesh.outputs import SaveRecord
+from shadowmesh.mesh.state import TrustedPeer
 from shadowmesh.paths.lan.announcement import Announcement
-from shadowmesh.paths.lan.discovery import Announce
+from shadowmesh.paths.lan.discovery import MIN_BURST_INTERVAL_S, Announce
 from shadowmesh.wire.endpoint import Endpoint
+from shadowmesh.wire.transmit import Transmit
 
 
 def test_two_that_trust_each_other_and_never_met_connect() -> None:
@@ -51,6 +53,21 @@ def test_trust_that_comes_later_is_enough() -> None:
     world.run_for(2)
     bob.trust(alice)
     world.run_until(lambda: world.would_pass(alice, bob), limit_s=10)
+
+
+def test_a_first_message_leaves_before_an_announcement() -> None:
+    """Who is in the LAN gets both at once, and looks first at what comes first."""
+    world, alice, bob = two_in_a_lan()
+    alice.start()
+    bob.start()
+    world.run_until(lambda: world.would_pass(alice, bob), limit_s=5)
+    alice.feed(lambda mesh, now: mesh.untrust(bob.identity.fingerprint, now))
+    world.run_for(MIN_BURST_INTERVAL_S)
+    alice.machine.trust(TrustedPeer(bob.identity.fingerprint, "bob"), world.now)
+    outputs = list(iter(alice.machine.poll, None))
+    sent = [type(each) for each in outputs if isinstance(each, Transmit | Announce)]
+    assert sent[0] is Transmit
+    assert Announce in sent
 
 
 def test_one_sided_trust_connects_nobody_and_tells_nobody() -> None:

@@ -152,11 +152,12 @@ class Parts:
         busy = True
         while busy:
             busy = self.drain_tunnels(now) or self._drain_puncher(now)
-            while (from_lan := self.lan.poll(now)) is not None:
-                self.out.append(from_lan)
-                busy = True
             while (from_connector := self._poll_connector(now)) is not None:
                 self._connector_output(from_connector, now)
+                busy = True
+            while (from_lan := self.lan.poll(now)) is not None:
+                # After a first message: a peer looks at what comes first, and has more to do for that.
+                self.out.append(from_lan)
                 busy = True
             while (from_link := self.link.poll()) is not None:
                 self.link_output(from_link, now)
