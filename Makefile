@@ -51,7 +51,7 @@ grid: setup  ## Real nodes behind every pair of NAT kinds, beside what theory sa
 	@scripts/debian-packages.sh test
 	$(RUN) python -m bench.nat_grid
 
-bench: setup  ## The figures, each as a ratio to what it is compared with (root, Go; about twelve minutes)
+bench: setup  ## The figures, each as a ratio to what it is compared with (root, Go; about sixteen minutes)
 	@scripts/debian-packages.sh bench
 	$(RUN) python -m bench
 
