@@ -49,15 +49,15 @@ impl<'a> Receiver<'a> {
         }
     }
 
-    /// Takes one batch of what has come to a port. The outer error ends the engine, the inner one is the port's.
-    pub(crate) fn take(&mut self, port: &Port) -> Result<io::Result<()>, String> {
+    /// Takes one batch of what has come to a port. Returns whether the device got any of it. The outer error ends the
+    /// engine, the inner one is the port's.
+    pub(crate) fn take(&mut self, port: &Port) -> Result<io::Result<bool>, String> {
         if let Err(error) = port.receive(&mut self.received) {
             self.shared.drops.count(DropReason::UdpReceive);
             return Ok(Err(error));
         }
         self.receive();
-        self.deliver()?;
-        Ok(Ok(()))
+        self.deliver().map(Ok)
     }
 
     /// Looks at every datagram of the batch once; the lock is taken only if there is WireGuard among them.
@@ -87,10 +87,10 @@ impl<'a> Receiver<'a> {
         }
     }
 
-    fn deliver(&mut self) -> Result<(), String> {
+    fn deliver(&mut self) -> Result<bool, String> {
         let Self { shared, received, open, opened, packets, joiner, .. } = self;
         if open.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         let arena = received.arena_mut();
         for (range, message, opening) in open.drain(..) {
@@ -107,7 +107,7 @@ impl<'a> Receiver<'a> {
         let Some(tun) = &shared.tun else {
             shared.drops.count_many(DropReason::NoDevice, packets.len() as u64);
             packets.clear();
-            return Ok(());
+            return Ok(false);
         };
         for (packet, outer_class) in packets.drain(..) {
             match ecn::decapsulate(outer_class, &mut arena[packet.clone()]) {
@@ -121,7 +121,7 @@ impl<'a> Receiver<'a> {
             Err(WriteError::Refused) => shared.drops.count_many(DropReason::TunWrite, pieces.len() as u64),
             Err(WriteError::Gone) => is_gone = true,
         });
-        if is_gone { Err(format!("TUN device {} was removed", tun.name())) } else { Ok(()) }
+        if is_gone { Err(format!("TUN device {} was removed", tun.name())) } else { Ok(true) }
     }
 }
 

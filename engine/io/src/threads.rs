@@ -63,10 +63,10 @@ impl<'a> First<'a> {
     fn step(&mut self) -> Result<(), String> {
         let timeout = self.due.map(|due| due.saturating_duration_since(Instant::now()));
         self.poller.wait(timeout).map_err(|error| format!("poll: {error}"))?;
-        let has_received = self.receive()?;
+        let has_delivered = self.receive()?;
         if let Some(tun) = self.device
-            // The device has answers to what was received, most likely.
-            && (has_received || self.poller.is_ready(1 + self.extra.len()))
+            // The device has answers to what it was given, most likely.
+            && (has_delivered || self.poller.is_ready(1 + self.extra.len()))
         {
             self.shared.sender().drain(self.shared, tun)?;
         }
@@ -86,26 +86,24 @@ impl<'a> First<'a> {
         Ok(())
     }
 
+    /// Returns whether the device got any of it.
     fn receive(&mut self) -> Result<bool, String> {
-        let mut has_received = false;
+        let mut has_delivered = false;
         if self.poller.is_ready(0) {
-            has_received = true;
             let result = self.receiver.take(&self.shared.ports.main)?;
             self.errors = if result.is_ok() { 0 } else { self.errors + 1 };
-            if let Err(error) = result
-                && self.errors > MAX_RECEIVE_ERRORS
-            {
-                return Err(format!("UDP port: {error}"));
+            match result {
+                Err(error) if self.errors > MAX_RECEIVE_ERRORS => return Err(format!("UDP port: {error}")),
+                result => has_delivered = result.unwrap_or(false),
             }
         }
         for (number, port) in self.extra.iter().enumerate() {
             if self.poller.is_ready(1 + number) {
-                has_received = true;
                 // An error of one of many ports has been counted, and ends nothing.
-                let _ = self.receiver.take(port)?;
+                has_delivered |= self.receiver.take(port)?.unwrap_or(false);
             }
         }
-        Ok(has_received)
+        Ok(has_delivered)
     }
 
     /// Returns whether the device has changed hands.
