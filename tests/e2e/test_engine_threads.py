@@ -4,7 +4,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,8 @@ pytestmark = pytest.mark.privileged
 
 VOID = Overlay("10.77.0.3", "fd5a:77::3")
 DISCARD_PORT = 9
+BUSY_NS = 200_000_000
+STOP_S = 5.0
 BURST = 400  # of 60 KB each: the device's queue takes 1,000
 
 
@@ -42,6 +44,26 @@ def test_a_second_thread_helps_under_load_and_rests_without_and_no_packet_is_har
                 assert transfers(far_host, near_host, NEAR.ipv4, 5_000_000)
             until(lambda: is_resting(second, near_host))
             assert transfers(near_host, far_host, FAR.ipv4, 5_000_000)
+
+
+def test_an_engine_stops_while_both_threads_are_busy() -> None:
+    with ExitStack() as stack:
+        network = stack.enter_context(Network())
+        near_host, void_host = (network.host(name) for name in ("near", "void"))
+        near = stack.enter_context(engine_on(near_host, NEAR))
+        until(lambda: bool(second_threads()))
+        (second,) = second_threads()
+        void = stack.enter_context(engine_on(void_host, VOID))
+        introduce(near_host, near, void_host, void, far_overlay=VOID)
+        discard(void_host, void.port)
+        rested_until_ns = second.cpu_ns
+        with load(near_host, VOID.ipv4, pause_s=0):
+            until(lambda: second.cpu_ns - rested_until_ns > BUSY_NS)
+            stop = threading.Thread(target=near.stop)
+            stop.start()
+            stop.join(STOP_S)
+            has_stopped = not stop.is_alive()
+        assert has_stopped
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +95,8 @@ def discard(host: Host, port: int) -> None:
 
 
 @contextmanager
-def load(host: Host, address: str) -> Iterator[None]:
-    """Bursts that take all of a thread for a while each, so that the device changes hands many times a second."""
+def load(host: Host, address: str, *, pause_s: float = 0.02) -> Iterator[None]:
+    """Bursts that take all of a thread for a while each: with pauses the device changes hands many times a second."""
     is_over = threading.Event()
     source = host.socket(socket.AF_INET)
     source.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, 1200)
@@ -82,9 +104,10 @@ def load(host: Host, address: str) -> Iterator[None]:
 
     def send() -> None:
         data = bytes(50 * 1200)
-        while not is_over.wait(0.02):
-            for _ in range(BURST):
-                source.send(data)
+        with suppress(OSError):  # the device may go
+            while not is_over.wait(pause_s):
+                for _ in range(BURST):
+                    source.send(data)
 
     thread = threading.Thread(target=send)
     thread.start()

@@ -34,8 +34,6 @@ struct First<'a> {
     /// Watches the main port, the extra ones and the device, in this order.
     poller: Poller,
     extra: Vec<Arc<Port>>,
-    /// None while the second thread has it.
-    device: Option<&'a Tun>,
     load: Load,
     due: Option<Instant>,
     /// Of the main port, in a row.
@@ -50,7 +48,6 @@ impl<'a> First<'a> {
             receiver: Receiver::new(shared),
             poller: Poller::new(&shared.first_signal),
             extra: Vec::new(),
-            device: shared.tun.as_ref(),
             load: Load::new(Instant::now()),
             due: None,
             errors: 0,
@@ -64,7 +61,7 @@ impl<'a> First<'a> {
         let timeout = self.due.map(|due| due.saturating_duration_since(Instant::now()));
         self.poller.wait(timeout).map_err(|error| format!("poll: {error}"))?;
         let has_delivered = self.receive()?;
-        if let Some(tun) = self.device
+        if let Some(tun) = self.device()
             // The device has answers to what it was given, most likely.
             && (has_delivered || self.poller.is_ready(1 + self.extra.len()))
         {
@@ -112,14 +109,17 @@ impl<'a> First<'a> {
             return false;
         };
         let is_split = self.load.judge(now, ThreadClock::own() + second.used());
-        let has_changed = self.shared.set_split(is_split);
-        self.device = self.shared.tun.as_ref().filter(|_| !is_split);
-        has_changed
+        self.shared.set_split(is_split)
+    }
+
+    /// None while the second thread has it.
+    fn device(&self) -> Option<&'a Tun> {
+        self.shared.tun.as_ref().filter(|_| !self.shared.is_split())
     }
 
     fn watch(&mut self) {
         let ports = [&self.shared.ports.main].into_iter().chain(self.extra.iter().map(|port| &**port));
-        let device = self.device.map(|tun| tun as &dyn AsRawFd);
+        let device = self.device().map(|tun| tun as &dyn AsRawFd);
         self.poller.watch(ports.map(|port| port as &dyn AsRawFd).chain(device));
     }
 }
@@ -135,7 +135,7 @@ pub(crate) fn second(shared: &Shared) -> Result<(), String> {
         poller.wait(None).map_err(|error| format!("poll: {error}"))?;
         shared.second_signal.clear();
         // While it is sent, more may come: a look is cheaper than to be put to sleep and woken.
-        while shared.is_split() && shared.sender().drain(shared, tun)? {}
+        while shared.is_split() && !shared.is_stopping() && shared.sender().drain(shared, tun)? {}
     }
     Ok(())
 }
