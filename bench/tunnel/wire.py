@@ -28,7 +28,7 @@ class Ends:
     near: Host
     far: Host
     plain_address: IPv4Address
-    congestion_control: str  # of TCP in all transfers
+    congestion_control: str  # of the TCP that iperf3 sends
     directory: Path
 
     def __iter__(self) -> Iterator[tuple[Host, Host]]:

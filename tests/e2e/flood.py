@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import socket
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import cycle
 
 from shadowmesh.lab.host import Host
+from shadowmesh.lab.repeated import repeated
 
 COOKIE_REPLY_BYTES = 64  # WireGuard's and our own
 
@@ -56,19 +57,11 @@ def flood(host: Host, datagrams: Sequence[bytes], target: tuple[str, int], *, co
         for each, address in zip(sockets, addresses * _SOCKETS_PER_ADDRESS, strict=True):
             each.setsockopt(socket.IPPROTO_UDP, _UDP_SEGMENT, size)
             each.bind((address, 0))
-        is_over = threading.Event()
+        next_bursts = cycle(bursts)
 
         def send() -> None:
-            number = 0
-            while not is_over.wait(_INTERVAL_S):
-                for each in sockets:
-                    each.sendto(bursts[number % len(bursts)], target)
-                    number += 1
+            for each in sockets:
+                each.sendto(next(next_bursts), target)
 
-        thread = threading.Thread(target=send)
-        thread.start()
-        try:
+        with repeated(send, _INTERVAL_S):
             yield Flood(sockets, cookie_reply)
-        finally:
-            is_over.set()
-            thread.join()

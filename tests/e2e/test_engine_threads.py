@@ -12,6 +12,7 @@ import pytest
 
 from shadowmesh.lab.host import Host
 from shadowmesh.lab.network import Network
+from shadowmesh.lab.repeated import repeated
 
 from .engine_lab import FAR, NEAR, UDP_SEGMENT, Overlay, engine_on, introduce, pings, transfers, until
 
@@ -29,8 +30,7 @@ def test_a_second_thread_helps_under_load_and_rests_without_and_no_packet_is_har
         network = stack.enter_context(Network())
         near_host, far_host, void_host = (network.host(name) for name in ("near", "far", "void"))
         near = stack.enter_context(engine_on(near_host, NEAR))
-        until(lambda: bool(second_threads()))  # it gives itself its name
-        (second,) = second_threads()
+        second = second_thread()
         far = stack.enter_context(engine_on(far_host, FAR))
         void = stack.enter_context(engine_on(void_host, VOID))
         introduce(near_host, near, far_host, far)
@@ -51,8 +51,7 @@ def test_an_engine_stops_while_both_threads_are_busy() -> None:
         network = stack.enter_context(Network())
         near_host, void_host = (network.host(name) for name in ("near", "void"))
         near = stack.enter_context(engine_on(near_host, NEAR))
-        until(lambda: bool(second_threads()))
-        (second,) = second_threads()
+        second = second_thread()
         void = stack.enter_context(engine_on(void_host, VOID))
         introduce(near_host, near, void_host, void, far_overlay=VOID)
         discard(void_host, void.port)
@@ -77,9 +76,16 @@ class Thread:
         return int((self.directory / "schedstat").read_text().split()[0])
 
 
-def second_threads() -> list[Thread]:
-    tasks = Path(f"/proc/{os.getpid()}/task").iterdir()
-    return [Thread(task) for task in tasks if (task / "comm").read_text() == "engine-2\n"]
+def second_thread() -> Thread:
+    """Of the only engine in this process."""
+
+    def named() -> list[Thread]:
+        tasks = Path(f"/proc/{os.getpid()}/task").iterdir()
+        return [Thread(task) for task in tasks if (task / "comm").read_text() == "engine-2\n"]
+
+    until(lambda: bool(named()))  # it gives itself its name
+    (second,) = named()
+    return second
 
 
 def is_resting(second: Thread, host: Host) -> bool:
@@ -97,23 +103,15 @@ def discard(host: Host, port: int) -> None:
 @contextmanager
 def load(host: Host, address: str, *, pause_s: float = 0.02) -> Iterator[None]:
     """Bursts that take all of a thread for a while each: with pauses the device changes hands many times a second."""
-    is_over = threading.Event()
-    source = host.socket(socket.AF_INET)
-    source.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, 1200)
-    source.connect((address, DISCARD_PORT))
+    with host.socket(socket.AF_INET) as source:
+        source.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, 1200)
+        source.connect((address, DISCARD_PORT))
 
-    def send() -> None:
-        data = bytes(50 * 1200)
-        with suppress(OSError):  # the device may go
-            while not is_over.wait(pause_s):
+        def send() -> None:
+            data = bytes(50 * 1200)
+            with suppress(OSError):  # the device may go
                 for _ in range(BURST):
                     source.send(data)
 
-    thread = threading.Thread(target=send)
-    thread.start()
-    try:
-        yield
-    finally:
-        is_over.set()
-        thread.join()
-        source.close()
+        with repeated(send, pause_s):
+            yield

@@ -2,7 +2,6 @@
 
 import contextlib
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from ipaddress import IPv4Network, ip_address
@@ -19,6 +18,7 @@ from shadowmesh.lab.nat.observer import Endpoint, bound, endpoint, receive
 from shadowmesh.lab.nat.probe import lifetime_s
 from shadowmesh.lab.nat.rules import Ipv6
 from shadowmesh.lab.nat.site import Site
+from shadowmesh.lab.repeated import repeated
 
 pytestmark = pytest.mark.privileged
 
@@ -294,20 +294,12 @@ def talk(world: Place, host: Host, *, ipv6: bool = False, port: int = 0, watcher
 @contextlib.contextmanager
 def flow(host: Host, destination: Endpoint) -> Iterator[None]:
     """A datagram each few milliseconds from one socket."""
-    stop = threading.Event()
-
-    def send() -> None:
-        with bound(host.socket, str(host.ipv4)) as inside:
-            while not stop.wait(0.002):
-                inside.sendto(b"flow", destination)
-
-    thread = threading.Thread(target=send)
-    thread.start()
-    try:
+    with bound(host.socket, str(host.ipv4)) as inside, repeated(lambda: _send(inside, destination), 0.002):
         yield
-    finally:
-        stop.set()
-        thread.join()
+
+
+def _send(inside: socket.socket, destination: Endpoint) -> None:
+    inside.sendto(b"flow", destination)
 
 
 def sources_seen(world: Place, host: Host, port: int) -> list[Endpoint]:
