@@ -134,7 +134,6 @@ pub(crate) fn second(shared: &Shared) -> Result<(), String> {
         poller.watch(shared.is_split().then_some(tun as &dyn AsRawFd));
         poller.wait(None).map_err(|error| format!("poll: {error}"))?;
         shared.second_signal.clear();
-        // While it is sent, more may come: a look is cheaper than to be put to sleep and woken.
         while shared.is_split() && !shared.is_stopping() && shared.sender().drain(shared, tun)? {}
     }
     Ok(())

@@ -28,7 +28,7 @@ impl Sender {
         Self { buffer: vec![0; READ_BYTES].into_boxed_slice(), outbox: Outbox::new() }
     }
 
-    /// Sends what the device has, but no more than a few super-packets. Returns whether there was anything, or why the
+    /// Sends what the device has, but hardly more than one super-packet. Returns whether there may be more, or why the
     /// device can no longer be read.
     pub(crate) fn drain(&mut self, shared: &Shared, tun: &Tun) -> Result<bool, String> {
         let Self { buffer, outbox } = self;
@@ -37,7 +37,7 @@ impl Sender {
             let read = tun.read(buffer).map_err(|error| format!("TUN device {}: {error}", tun.name()))?;
             let Some(length) = read else {
                 if outbox.is_empty() {
-                    break;
+                    return Ok(false);
                 }
                 // While it is sent, more may come: a look is cheaper than to be put to sleep and woken.
                 flush(shared, outbox);
@@ -51,10 +51,8 @@ impl Sender {
                 flush(shared, outbox);
             }
         }
-        if !outbox.is_empty() {
-            flush(shared, outbox);
-        }
-        Ok(bytes > 0)
+        flush(shared, outbox);
+        Ok(true)
     }
 }
 
