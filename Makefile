@@ -16,7 +16,7 @@ help:  ## What there is to make
 
 setup:  ## The virtual environment with ShadowMesh and its extension in it
 	@scripts/setup.sh
-	$(UV) sync --locked --all-extras --quiet
+	@python=$$(scripts/python.sh) && $(UV) sync --python "$$python" --locked --all-extras --quiet
 
 demo: setup  ## Two light nodes, a backbone and real traffic, in network namespaces
 	@scripts/debian-packages.sh demo
