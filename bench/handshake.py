@@ -16,6 +16,7 @@ import statistics
 import struct
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -34,7 +35,7 @@ from shadowmesh.session.kem import KEM_SEED_BYTES, DecapsulationKey, encapsulate
 from shadowmesh.wire.first_byte import ControlType
 
 ROUND_TRIPS_MS = (0.0, 40.0)
-FIRST_MESSAGE = 1  # M1, in the third byte (docs/spec/session.md)
+LAST_MESSAGE = 4  # M4, in the third byte (docs/spec/session.md); what follows is of ratchets
 WIREGUARD_DATA = 4
 KEEPALIVE_BYTES = 32  # header and tag around nothing
 # M1, M2, M3 with WireGuard's initiation, its response, data: five ways. A reply to that takes one more.
@@ -63,8 +64,7 @@ class Figures:
 def measure(delay_ms: float, repeat: int) -> list[Figures]:
     with two_nodes() as (alice, bob):
         if delay_ms:
-            for node in (alice, bob):
-                node.host.impair(delay_ms=delay_ms / 2)
+            alice.host.impair(delay_ms=delay_ms / 2, both_ways=True)
         round_trip_ms = ping_ms(alice.host, str(bob.host.ipv4), 11)
         names = ("the other has an old session", "the other was refused until now", "both begin at once")
         restarted, refused, together = rows = [Figures(delay_ms, round_trip_ms, name) for name in names]
@@ -96,14 +96,14 @@ def connect(
         )
         echoes = [(stack.enter_context(echo_socket(node.host)), other_of(node, nodes)) for node in senders]
         before = [cpu_ms(node.process.pid) for node in nodes]
-        for node in beginners:
-            trust(node, other_of(node, nodes))
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda node: trust(node, other_of(node, nodes)), beginners))
         for echo, to in echoes:
             echo.sendto(ECHO_REQUEST, (to.overlay_address, 0))
         time.sleep(SETTLE_S)
         after = [cpu_ms(node.process.pid) for node in nodes]
         at_alice, at_bob = list(near.datagrams()), list(far.datagrams())
-    began_at_ms = min(each.at_ms for each in at_alice + at_bob if is_message1(each))
+    began_at_ms = min(each.at_ms for each in at_alice + at_bob if each.is_outgoing and is_handshake(each))
     arrived_at_ms = sorted(map(arrival_of_data, (at_alice, at_bob)))
     figures.first_data_ms.append(arrived_at_ms[0] - began_at_ms)
     figures.first_reply_ms.append(arrived_at_ms[1] - began_at_ms)
@@ -115,8 +115,8 @@ def other_of(node: LightNode, nodes: tuple[LightNode, LightNode]) -> LightNode:
     return nodes[1] if node is nodes[0] else nodes[0]
 
 
-def is_message1(datagram: Datagram) -> bool:
-    return datagram.payload[0] == ControlType.SESSION and datagram.payload[2] == FIRST_MESSAGE
+def is_handshake(datagram: Datagram) -> bool:
+    return datagram.payload[0] == ControlType.SESSION and datagram.payload[2] <= LAST_MESSAGE
 
 
 def arrival_of_data(datagrams: Sequence[Datagram]) -> float:

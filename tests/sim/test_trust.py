@@ -66,6 +66,21 @@ def test_trust_that_becomes_mutual_connects() -> None:
     world.run_until(lambda: world.would_pass(alice, bob), limit_s=5)
 
 
+def test_who_is_trusted_again_while_it_waits_is_connected_without_a_new_handshake() -> None:
+    world = World()
+    alice, bob = world.pair()
+    alice.start()
+    bob.start()
+    world.run_until(lambda: world.would_pass(alice, bob), limit_s=3)
+    bob.feed(lambda mesh, now: mesh.untrust(alice.identity.fingerprint, now))
+    alice.restart()
+    world.run_for(0.5)
+    assert not alice.is_connected(bob)
+    bob.trust(alice)
+    assert bob.is_connected(alice)
+    world.run_until(lambda: world.would_pass(alice, bob), limit_s=1.5 * world.network.weather.latency_s)
+
+
 def test_untrust_ends_the_session_at_once_and_for_good() -> None:
     world = World()
     alice, bob = world.pair()

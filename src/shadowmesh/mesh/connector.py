@@ -110,8 +110,11 @@ class Connector:
         """Nobody waits for the peer, but it may have been waiting for us. Raises KeyError when it is not trusted."""
         peer = self._peers[peer_id]
         peer.wanted_until = now + RECENTLY_WANTED_S
-        peer.schedule(now)
-        self.handle_timeout(now)
+        if self._attempts.handshaker.take_refused(peer_id, now):
+            self._attempts.drain_handshaker(now)
+        else:
+            peer.schedule(now)
+            self.handle_timeout(now)
 
     def want(self, peer_id: PeerID, now: float) -> None:
         """A command waits for the peer. Raises KeyError when it is not trusted."""

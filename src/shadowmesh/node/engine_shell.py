@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Protocol, TypeAlias
 
@@ -132,7 +133,7 @@ class EngineShell:
     def _translate(self, event: Event) -> Step | None:
         match event:
             case ControlDatagram():
-                payload, source, via = event.payload, Endpoint.of(*event.source), event.via
+                payload, source, via = event.payload, _endpoint(*event.source), event.via
                 return lambda mesh, now: mesh.receive_datagram(payload, source, now, via)
             case UnroutedPacket():
                 destination = ip_address(event.destination)
@@ -141,11 +142,16 @@ class EngineShell:
                 key = event.public_key
                 return lambda mesh, now: mesh.peer_handshake(key, now)
             case PeerRoamed():
-                key, path = event.public_key, Endpoint.of(*event.source)
+                key, path = event.public_key, _endpoint(*event.source)
                 return lambda mesh, now: mesh.peer_roamed(key, path, now)
             case EngineFailed():
                 self._failed(event.reason)
                 return None
+
+
+@lru_cache(maxsize=256)  # the datagrams of a message come from one place
+def _endpoint(host: str, port: int) -> Endpoint:
+    return Endpoint.of(host, port)
 
 
 def engine_capabilities() -> Capability:

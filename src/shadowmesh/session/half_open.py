@@ -5,11 +5,30 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from shadowmesh.identity.names import PeerID
 from shadowmesh.session.amplification import AddressBudget
 from shadowmesh.session.fragments import CutMessage, Flight
 from shadowmesh.session.keys import Side
-from shadowmesh.session.limits import HALF_OPEN_S, MAX_HALF_OPEN, MAX_HALF_OPEN_A_PREFIX, MAX_USED, USED_S
+from shadowmesh.session.limits import (
+    HALF_OPEN_S,
+    MAX_HALF_OPEN,
+    MAX_HALF_OPEN_A_PREFIX,
+    MAX_USED,
+    REFUSED_S,
+    USED_S,
+)
+from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.open_ids import IdTable, OpenIds
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedMessage3:
+    """Of a peer that was not allowed when it came."""
+
+    peer: PeerID
+    message: bytes = field(repr=False)
+    source: Endpoint
+    came_at: float
 
 
 @dataclass(slots=True)
@@ -27,6 +46,7 @@ class HalfOpen:
     h3: bytes
     message2: CutMessage
     budget: AddressBudget = field(default_factory=AddressBudget)
+    refused: RefusedMessage3 | None = None  # the last one
 
     @property
     def expires_at(self) -> float:
@@ -39,7 +59,7 @@ class HalfOpenTable:
     def __init__(self, ids: OpenIds) -> None:
         self._ids = ids
         self._by_cid: IdTable[HalfOpen] = IdTable(ids)  # oldest first
-        self._by_h1: dict[bytes, HalfOpen] = {}
+        self._by_h1: dict[bytes, HalfOpen] = {}  # oldest first
         self._by_flight: dict[Flight, HalfOpen] = {}
         self._used: dict[bytes, float] = {}  # h1 of handshakes that are over, and until when; oldest first
         self.evictions = 0
@@ -56,6 +76,14 @@ class HalfOpenTable:
     def with_flight(self, flight: Flight) -> HalfOpen | None:
         """The one whose M2 this is."""
         return self._by_flight.get(flight)
+
+    def with_refused(self, peer: PeerID, now: float) -> HalfOpen | None:
+        """The last one whose M3 was refused to this peer, if the peer still waits for an answer."""
+        for half_open in reversed(self._by_h1.values()):
+            refused = half_open.refused
+            if refused is not None and refused.peer == peer:
+                return half_open if now <= refused.came_at + REFUSED_S else None
+        return None
 
     def used(self, h1: bytes, now: float) -> bool:
         """Whether this M1 had its handshake within the last five minutes."""

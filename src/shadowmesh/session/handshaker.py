@@ -106,6 +106,21 @@ class Handshaker:
         self._cookies.forget(fingerprint.peer_id)
         self._peers.disallow(fingerprint)
 
+    def take_refused(self, peer: PeerID, now: float) -> bool:
+        """A peer that is allowed since a moment may have begun before, and wait: whether that makes a session."""
+        try:
+            opened = self._responder.open_refused(peer, now)
+            if opened is None:
+                return False
+            self._accept(opened, now)
+        except DecodeError:
+            self._drops[DropReason.MALFORMED] += 1
+            return False
+        except Dropped as dropped:
+            self._drops[dropped.reason] += 1
+            return False
+        return True
+
     def own_record_changed(self, record: SignedRecord) -> None:
         """For the handshakes that begin from now on. Raises ValueError for the record of another key."""
         self._own.replace_record(record)
@@ -231,10 +246,12 @@ class Handshaker:
         message = self._known.add(fragment, source, (cid, source), now)
         if message is None:
             return
-        opened = self._responder.open_message3(cid, message)
+        self._accept(self._responder.open_message3(cid, message, source, now), now)
+
+    def _accept(self, opened: OpenedMessage3, now: float) -> None:
         self._refuse_superseded(opened, now)
-        transmits, established = self._responder.accept(opened, source, now)
-        self._known.forget(cid)
+        transmits, established = self._responder.accept(opened, now)
+        self._known.forget(opened.half_open.cid)
         # Before M4: whoever has M4 may count on the session being installed here.
         self._establish(opened.peer, established)
         self._outputs += transmits

@@ -17,7 +17,7 @@ from shadowmesh.session.completed import CompletedTable
 from shadowmesh.session.drops import Dropped
 from shadowmesh.session.events import DropReason, Role, SessionEstablished
 from shadowmesh.session.fragments import CID_BYTES, Flight, MissingRequest, cut
-from shadowmesh.session.half_open import HalfOpen, HalfOpenTable
+from shadowmesh.session.half_open import HalfOpen, HalfOpenTable, RefusedMessage3
 from shadowmesh.session.kem import encapsulate
 from shadowmesh.session.keys import FinalKeys, Side
 from shadowmesh.session.limits import LOAD_HALF_OPEN
@@ -49,6 +49,8 @@ class OpenedMessage3:
     half_open: HalfOpen
     proof: InitiatorProof
     peer: AllowedPeer
+    source: Endpoint
+    came_at: float
 
 
 class Responder:
@@ -112,7 +114,7 @@ class Responder:
         addressed = replace(request, flight=replace(request.flight, cid=half_open.initiator_cid))
         return _within_budget(half_open, [addressed.encode(padded=False)], source)
 
-    def open_message3(self, cid: bytes, message: bytes) -> OpenedMessage3:
+    def open_message3(self, cid: bytes, message: bytes, source: Endpoint, now: float) -> OpenedMessage3:
         """Everything that is cheap. The handshake stays open for an initiator whom the owner trusts in a moment."""
         half_open = self._half_open.with_cid(cid)
         if half_open is None:
@@ -122,8 +124,17 @@ class Responder:
         proof = InitiatorProof.decode(keys.open_sealed(key, half_open.h3, sealed))
         peer = self._peers.get(proof.peer)
         if peer is None:
+            half_open.refused = RefusedMessage3(proof.peer, message, source, now)
             raise Dropped(DropReason.UNTRUSTED)
-        return OpenedMessage3(half_open, proof, peer)
+        return OpenedMessage3(half_open, proof, peer, source, now)
+
+    def open_refused(self, peer: PeerID, now: float) -> OpenedMessage3 | None:
+        """The last M3 that was refused to a peer which is allowed now, if it still waits for the answer."""
+        half_open = self._half_open.with_refused(peer, now)
+        if half_open is None or half_open.refused is None:
+            return None
+        refused = half_open.refused
+        return self.open_message3(half_open.cid, refused.message, refused.source, refused.came_at)
 
     def is_outdated(self, opened: OpenedMessage3) -> bool:
         """Whether it began before the last session with this peer: a late M3 must not undo that one."""
@@ -132,7 +143,7 @@ class Responder:
     def refuse(self, opened: OpenedMessage3, now: float) -> None:
         self._half_open.close(opened.half_open, now)
 
-    def accept(self, opened: OpenedMessage3, source: Endpoint, now: float) -> tuple[list[Transmit], SessionEstablished]:
+    def accept(self, opened: OpenedMessage3, now: float) -> tuple[list[Transmit], SessionEstablished]:
         """Verifies the initiator's proof and answers with M4."""
         half_open, proof, peer = opened.half_open, opened.proof, opened.peer
         record = self._verify(opened, now)
@@ -147,13 +158,13 @@ class Responder:
             role=Role.RESPONDER,
             record=record,
             wireguard_key=proof.claim.wireguard_key,
-            endpoint=source,
+            endpoint=opened.source,
             psk=final.psk,
             probe_key=final.probe_key,
             cipher=final.cipher,
-            took_s=now - half_open.began_at,
+            took_s=opened.came_at - half_open.began_at,
         )
-        return [Transmit(datagram, source)], established
+        return [Transmit(datagram, opened.source)], established
 
     def has_completed(self, cid: bytes) -> bool:
         return cid in self._completed

@@ -150,6 +150,13 @@ class World:
         a.handshaker.connect(record(b.number), tuple(endpoints) or b.endpoints, self.now)
         self.drain(a)
 
+    def take_refused(self, node: Node, peer: Node) -> bool:
+        """Trusts a peer that may have begun already."""
+        node.handshaker.allow(identity(peer.number).fingerprint, None)
+        taken = node.handshaker.take_refused(identity(peer.number).peer_id, self.now)
+        self.drain(node)
+        return taken
+
     def inject(self, payload: bytes, source: Endpoint, node: Node) -> list[Transmit]:
         """Delivers a datagram now; what the node sends at once goes into the network, and is returned."""
         before = len(self.sent)

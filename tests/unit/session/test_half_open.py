@@ -3,9 +3,16 @@ import math
 from tests.unit.session.harness import endpoint, identity
 
 from shadowmesh.session.fragments import cut
-from shadowmesh.session.half_open import HalfOpen, HalfOpenTable
+from shadowmesh.session.half_open import HalfOpen, HalfOpenTable, RefusedMessage3
 from shadowmesh.session.keys import Side
-from shadowmesh.session.limits import HALF_OPEN_S, MAX_HALF_OPEN, MAX_HALF_OPEN_A_PREFIX, MAX_USED, USED_S
+from shadowmesh.session.limits import (
+    HALF_OPEN_S,
+    MAX_HALF_OPEN,
+    MAX_HALF_OPEN_A_PREFIX,
+    MAX_USED,
+    REFUSED_S,
+    USED_S,
+)
 from shadowmesh.session.messages import Claim
 from shadowmesh.session.source_prefix import source_prefix
 from shadowmesh.wire.open_ids import OpenIds
@@ -18,6 +25,17 @@ def test_it_is_found_by_our_cid_by_its_message1_and_by_its_message2() -> None:
     assert table.with_cid(half_open.cid) is half_open
     assert table.for_message1(half_open.h1) is half_open
     assert table.with_flight(half_open.message2.flight) is half_open
+
+
+def test_of_those_refused_to_one_peer_the_last_counts_while_it_is_fresh() -> None:
+    table = HalfOpenTable(OpenIds())
+    first, last, other = (made_half_open(number) for number in (1, 2, 3))
+    for half_open, peer, came_at in ((first, 1, 5.0), (last, 1, 4.0), (other, 2, 6.0)):
+        table.add(half_open)
+        half_open.refused = RefusedMessage3(identity(peer).peer_id, b"message 3", endpoint(1), came_at)
+    assert table.with_refused(identity(1).peer_id, 4.0 + REFUSED_S) is last
+    assert table.with_refused(identity(1).peer_id, 4.1 + REFUSED_S) is None
+    assert table.with_refused(identity(3).peer_id, 6.0) is None
 
 
 def test_when_it_expires_its_message1_is_used_for_five_minutes() -> None:

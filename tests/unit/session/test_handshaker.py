@@ -5,6 +5,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.unit.session.adversary import LyingInitiator
 from tests.unit.session.harness import (
     DEAD,
     Link,
@@ -20,8 +21,9 @@ from tests.unit.session.harness import (
 from shadowmesh.session.events import DropReason, FailureReason, HandshakeFailed, Role
 from shadowmesh.session.fragments import HEADER_BYTES, Fragment, cut
 from shadowmesh.session.handshaker import Handshaker
+from shadowmesh.session.limits import REFUSED_S
 from shadowmesh.session.macs import GateKeys, MacWriter, macs_of
-from shadowmesh.session.messages import M1_BYTES, M2_BYTES, M3_BYTES
+from shadowmesh.session.messages import M1_BYTES, M2_BYTES, M3_BYTES, Claim
 from shadowmesh.wire.open_ids import OpenIds
 
 PERFECT = Link()
@@ -178,6 +180,75 @@ def test_when_the_lower_one_gets_no_answer_the_higher_one_wins() -> None:
     assert low.session.psk == high.session.psk
     assert len(low.sessions) == len(high.sessions) == 1
     assert not low.handshaker.connecting(identity(high.number).peer_id)
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_who_began_before_it_was_trusted_has_the_session_one_way_after(order: tuple[int, int]) -> None:
+    world = World()
+    early, late = (world.node(ordered()[place]) for place in order)
+    early.handshaker.allow(identity(late.number).fingerprint, None)
+    world.connect(early, late)
+    world.run(0.3)
+    assert not late.sessions
+    assert world.take_refused(late, early)
+    assert late.session.endpoint == early.endpoints[0]
+    assert late.session.took_s == pytest.approx(ROUND_TRIP_S)  # not what its owner took
+    assert [sent.message for sent in world.sent_by(late) if sent.at == world.now] == [4]
+    world.run_until(lambda: bool(early.sessions), 0.1)
+    assert early.session.psk == late.session.psk
+    world.run()
+    assert len(early.sessions) == len(late.sessions) == 1
+
+
+def test_a_message4_that_is_lost_then_comes_with_the_next_message3() -> None:
+    world = World()
+    early, late = world.node(1), world.node(2)
+    early.handshaker.allow(identity(2).fingerprint, None)
+    world.connect(early, late)
+    world.run(0.3)
+    world.lose = lambda sent: sent.message == 4
+    assert world.take_refused(late, early)
+    world.lose = lambda _: False
+    world.run_until(lambda: bool(early.sessions), 1.0)
+    assert early.session.psk == late.session.psk
+
+
+def test_who_has_not_sent_message3_for_longer_than_it_would_wait_has_no_session() -> None:
+    world = World()
+    early, late = world.node(1), world.node(2)
+    early.handshaker.allow(identity(2).fingerprint, None)
+    world.connect(early, late)
+    world.run(0.3)
+    early.handshaker.cancel(identity(2).peer_id, world.now)
+    world.run(REFUSED_S)
+    assert not world.take_refused(late, early)
+    assert not late.sessions
+
+
+def test_to_trust_one_peer_is_no_answer_to_another_that_waits() -> None:
+    world = World()
+    early, late, third = world.node(1), world.node(2), world.node(3)
+    early.handshaker.allow(identity(2).fingerprint, None)
+    world.connect(early, late)
+    world.run(0.3)
+    assert not world.take_refused(late, third)
+    assert not late.sessions
+
+
+def test_a_forged_message3_that_was_refused_makes_no_session_when_its_name_is_trusted() -> None:
+    world = World()
+    target, victim = world.node(1), world.node(2)
+    liar = LyingInitiator(1)
+    liar.read([sent.payload for datagram in liar.flight1 for sent in world.inject(datagram, endpoint(9), target)])
+    claim = Claim.of(record(2))
+    for datagram in liar.flight3(
+        named=identity(2).fingerprint, signer=identity(3), claim=claim, sent_record=record(2).encoded
+    ):
+        world.inject(datagram, endpoint(9), target)
+    assert target.handshaker.drops[DropReason.UNTRUSTED] == 1
+    assert not world.take_refused(target, victim)
+    assert target.handshaker.drops[DropReason.BAD_SIGNATURE] == 1
+    assert not target.sessions
 
 
 def test_who_is_trusted_late_meets_the_attempt_that_it_ignored_until_then_at_once() -> None:
