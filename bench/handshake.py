@@ -1,4 +1,4 @@
-"""From the first datagram of a session to the first data that the peer gets, and the CPU time of either side.
+"""From the first datagram of who begins a session to the first data at the peer, and the CPU time of either side.
 
     python -m bench.handshake --repeat 10
 
@@ -16,15 +16,16 @@ import statistics
 import struct
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 
+import msgspec
 from bench.sniffer import Datagram, Sniffer
 from bench.two_nodes import two_nodes
 
-from shadowmesh.control.client import call
+from shadowmesh.control.client import UnixConnection, call
 from shadowmesh.control.home import Home
 from shadowmesh.control.routes import TRUST, UNTRUST
 from shadowmesh.control.schema import PeerRequest, TrustRequest
@@ -32,16 +33,15 @@ from shadowmesh.demo.actors import LightNode
 from shadowmesh.identity.keys import SEED_BYTES, Identity
 from shadowmesh.lab.host import Host
 from shadowmesh.session.kem import KEM_SEED_BYTES, DecapsulationKey, encapsulate
-from shadowmesh.wire.first_byte import ControlType
 
 ROUND_TRIPS_MS = (0.0, 40.0)
-LAST_MESSAGE = 4  # M4, in the third byte (docs/spec/session.md); what follows is of ratchets
 WIREGUARD_DATA = 4
 KEEPALIVE_BYTES = 32  # header and tag around nothing
 # M1, M2, M3 with WireGuard's initiation, its response, data: five ways. A reply to that takes one more.
 GOAL_ROUND_TRIPS, GOAL_EXTRA_MS = 2.5, 10.0
 SETTLE_S = 1.0
 REFUSED_FOR_S = 0.3
+HELD_S = 0.02  # an engine that has a packet for nobody it knows keeps it longer
 CRYPTOGRAPHY_RUNS = 200
 ECHO_REQUEST = struct.pack("!BBHHH", 128, 0, 0, 1, 1)  # ICMPv6; the kernel fills in the checksum
 
@@ -88,22 +88,39 @@ def measure(delay_ms: float, repeat: int) -> list[Figures]:
 def connect(
     nodes: tuple[LightNode, LightNode], beginners: Sequence[LightNode], senders: Sequence[LightNode], figures: Figures
 ) -> None:
-    """The beginners begin to trust the other one, and a packet of each sender waits for the session."""
+    """The beginners begin to trust the other one, and a packet of each sender waits for the session.
+
+    What they answer is read afterwards: between the request and the data nobody but the nodes has anything to do.
+    """
     alice, bob = nodes
     with ExitStack() as stack:
         near, far = (
             stack.enter_context(Sniffer(node.host, other.host)) for node, other in ((alice, bob), (bob, alice))
         )
-        echoes = [(stack.enter_context(echo_socket(node.host)), other_of(node, nodes)) for node in senders]
+        connections = [stack.enter_context(closing(UnixConnection(Home(node.home), SETTLE_S))) for node in beginners]
+        requests = [trust_request(other_of(node, nodes)) for node in beginners]
+        for connection in connections:
+            connection.connect()
+        for node in senders:
+            stack.enter_context(echo_socket(node.host)).sendto(ECHO_REQUEST, (other_of(node, nodes).overlay_address, 0))
+        time.sleep(HELD_S)
         before = [cpu_ms(node.process.pid) for node in nodes]
-        with ThreadPoolExecutor() as pool:
-            list(pool.map(lambda node: trust(node, other_of(node, nodes)), beginners))
-        for echo, to in echoes:
-            echo.sendto(ECHO_REQUEST, (to.overlay_address, 0))
+        for connection, request in zip(connections, requests, strict=True):
+            connection.request(TRUST.method, TRUST.path, msgspec.json.encode(request))
         time.sleep(SETTLE_S)
         after = [cpu_ms(node.process.pid) for node in nodes]
+        for connection in connections:
+            if connection.getresponse().status != HTTPStatus.OK:
+                raise RuntimeError("a node refuses to trust the other")
         at_alice, at_bob = list(near.datagrams()), list(far.datagrams())
-    began_at_ms = min(each.at_ms for each in at_alice + at_bob if each.is_outgoing and is_handshake(each))
+    sent = [
+        each.at_ms
+        for node, seen in zip(nodes, (at_alice, at_bob), strict=True)
+        if node in beginners
+        for each in seen
+        if each.is_outgoing
+    ]
+    began_at_ms = min(sent)
     arrived_at_ms = sorted(map(arrival_of_data, (at_alice, at_bob)))
     figures.first_data_ms.append(arrived_at_ms[0] - began_at_ms)
     figures.first_reply_ms.append(arrived_at_ms[1] - began_at_ms)
@@ -113,10 +130,6 @@ def connect(
 
 def other_of(node: LightNode, nodes: tuple[LightNode, LightNode]) -> LightNode:
     return nodes[1] if node is nodes[0] else nodes[0]
-
-
-def is_handshake(datagram: Datagram) -> bool:
-    return datagram.payload[0] == ControlType.SESSION and datagram.payload[2] <= LAST_MESSAGE
 
 
 def arrival_of_data(datagrams: Sequence[Datagram]) -> float:
@@ -129,8 +142,11 @@ def arrival_of_data(datagrams: Sequence[Datagram]) -> float:
 
 
 def trust(node: LightNode, other: LightNode) -> None:
-    """Without a process for the command, which would run beside the handshake."""
-    call(Home(node.home), TRUST, TrustRequest(fingerprint=other.fingerprint, name=other.host.name))
+    call(Home(node.home), TRUST, trust_request(other))
+
+
+def trust_request(other: LightNode) -> TrustRequest:
+    return TrustRequest(fingerprint=other.fingerprint, name=other.host.name)
 
 
 def forget(node: LightNode, other: LightNode) -> None:

@@ -32,7 +32,7 @@ def call(home: Home, route: Route[Q, R], request: Q, *, timeout_s: float = ANSWE
 
 
 def _exchange(home: Home, method: str, path: str, body: bytes, timeout_s: float) -> tuple[int, bytes]:
-    connection = _UnixConnection(home, timeout_s)
+    connection = UnixConnection(home, timeout_s)
     try:
         connection.request(method, path, body=body or None, headers={"Content-Type": "application/json"})
         response = connection.getresponse()
@@ -49,7 +49,9 @@ def _exchange(home: Home, method: str, path: str, body: bytes, timeout_s: float)
         connection.close()
 
 
-class _UnixConnection(http.client.HTTPConnection):
+class UnixConnection(http.client.HTTPConnection):
+    """To the daemon of a home. `connect` raises DaemonNotRunning, ControlError."""
+
     def __init__(self, home: Home, timeout_s: float) -> None:
         super().__init__("localhost", timeout=timeout_s)
         self._home = home

@@ -27,6 +27,7 @@ from shadowmesh.node.errors import NodeFailed, PrivilegeMissing
 from shadowmesh.node.privileges import missing_tun_privilege
 from shadowmesh.records.peer_record import Capability
 from shadowmesh.session.events import CookiesDemanded
+from shadowmesh.session.fragments import begins_handshake
 from shadowmesh.session.macs import GateKeys
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.open_ids import CloseId, OpenId
@@ -127,7 +128,9 @@ class EngineShell:
 
     def _drain(self) -> None:
         # What is left after one batch keeps the descriptor readable: the loop gets its turn in between.
-        steps = [self._translate(event) for event in self._engine.drain()]
+        # What begins a handshake comes last: an answer to it takes longer than all that is under way.
+        events = sorted(self._engine.drain(), key=_begins_handshake)
+        steps = [self._translate(event) for event in events]
         self._feed(*filter(None, steps))
 
     def _translate(self, event: Event) -> Step | None:
@@ -147,6 +150,10 @@ class EngineShell:
             case EngineFailed():
                 self._failed(event.reason)
                 return None
+
+
+def _begins_handshake(event: Event) -> bool:
+    return isinstance(event, ControlDatagram) and begins_handshake(event.payload)
 
 
 @lru_cache(maxsize=256)  # the datagrams of a message come from one place

@@ -33,6 +33,7 @@ Macs = Callable[[bytes], bytes]
 
 _HEADER = struct.Struct("!BBBB8s8sHH")
 _BITMAP = struct.Struct("!H")
+_FIRST = bytes([ControlType.SESSION, SESSION_VERSION, 1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +147,11 @@ def _datagram(flight: Flight, index: int, message: bytes, macs: Macs | None) -> 
     header = _encode_header(ControlType.SESSION, flight, index)
     head = header.ljust(flight.head_bytes, b"\0") if macs is None else header + macs(header)
     return head + message[index * flight.fragment_bytes : (index + 1) * flight.fragment_bytes]
+
+
+def begins_handshake(datagram: bytes) -> bool:
+    """Whether it is of M1, by its looks."""
+    return datagram.startswith(_FIRST)
 
 
 def message_id(message_number: int, message: bytes) -> bytes:

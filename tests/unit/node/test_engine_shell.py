@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Callable
 from ipaddress import IPv6Address
 from typing import Any, cast
@@ -101,6 +102,15 @@ async def test_a_handshake_begins_with_a_mac1_and_with_a_cookie_where_the_mesh_d
         assert {a.shell.counters().drops[f"control_{reason}"] for reason in ("mac", "cookie")} == {2}
 
 
+async def test_what_goes_on_with_a_handshake_is_taken_before_what_begins_one() -> None:
+    begin, other = cut(1, b"cidcidci", bytes(M1_BYTES), MacWriter(GATE_KEYS.mac1)).datagrams, b"\x44\1\0\0expected"
+    with _Side(GATE_KEYS) as a, _Side() as b:
+        a.shell.obey(OpenId(b"expected"))
+        b.shell.send([*begin, other], a.endpoint, 0)
+        a.wait_for_control(len(begin) + 1)
+        assert [(await a.next())[1][0] for _ in range(len(begin) + 1)] == [other, *begin]
+
+
 async def test_the_mesh_is_answered_when_no_port_can_be_opened(caplog: pytest.LogCaptureFixture) -> None:
     with _Side() as a:
         a.engine.stop()
@@ -134,6 +144,13 @@ class _Side:
     def _feed(self, *steps: Step) -> None:
         for step in steps:
             step(cast("Mesh", self), 0.0)
+
+    def wait_for_control(self, datagrams: int) -> None:
+        """Until so many have come, without taking any."""
+        end = time.monotonic() + 10
+        while self.shell.counters().control_received < datagrams:
+            assert time.monotonic() < end
+            time.sleep(0.001)
 
     async def next(self) -> tuple[str, tuple[Any, ...]]:
         name, arguments = await asyncio.wait_for(self._calls.get(), 10)

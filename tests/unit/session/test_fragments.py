@@ -13,6 +13,7 @@ from shadowmesh.session.fragments import (
     Flight,
     Fragment,
     MissingRequest,
+    begins_handshake,
     cut,
 )
 from shadowmesh.session.limits import MAX_MESSAGE_BYTES
@@ -39,6 +40,16 @@ def test_the_fragments_of_a_message_carry_all_of_it_in_datagrams_that_pass_every
 def test_a_fragment_is_the_same_after_decoding_and_encoding(length: int, data: st.DataObject) -> None:
     datagram = data.draw(st.sampled_from(cut(3, b"12345678", bytes(length)).datagrams))
     assert Fragment.decode(datagram).encode() == datagram
+
+
+@pytest.mark.parametrize("number", range(1, 9))
+def test_message1_alone_begins_a_handshake(number: int) -> None:
+    for datagram in cut(number, b"12345678", bytes(2000)).datagrams:
+        assert begins_handshake(datagram) is (number == 1)
+
+
+def test_nothing_and_other_datagrams_begin_no_handshake() -> None:
+    assert not any(map(begins_handshake, (b"", b"\x40", b"\x41\1\1", b"\x40\2\1", bytes(50))))
 
 
 def test_the_header_has_its_fields_where_the_spec_says() -> None:
