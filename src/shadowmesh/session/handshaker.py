@@ -233,7 +233,9 @@ class Handshaker:
             self._outputs.append(authenticated)  # behind M3: what follows from it meets a peer that knows of us
             self._known.forget(cid)
         else:
-            self._establish(attempt.peer, attempt.receive_message4(message, now))
+            established = attempt.receive_message4(message, now)
+            self._responder.settle(attempt.peer)
+            self._establish(attempt.peer, established)
 
     def _receive_message3(self, fragment: Fragment, received_bytes: int, source: Endpoint, now: float) -> None:
         cid = fragment.flight.cid
@@ -252,6 +254,7 @@ class Handshaker:
         self._refuse_superseded(opened, now)
         transmits, established = self._responder.accept(opened, now)
         self._known.forget(opened.half_open.cid)
+        self._responder.settle(opened.peer, opened.half_open)
         # Before M4: whoever has M4 may count on the session being installed here.
         self._establish(opened.peer, established)
         self._outputs += transmits
@@ -270,7 +273,6 @@ class Handshaker:
 
     def _establish(self, peer: AllowedPeer, established: SessionEstablished) -> None:
         self._drop_attempt(peer.peer_id)
-        self._responder.settle(peer)
         self._outputs.append(established)
 
     def _receive_request(self, request: MissingRequest, received_bytes: int, source: Endpoint, now: float) -> None:

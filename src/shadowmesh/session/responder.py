@@ -172,10 +172,11 @@ class Responder:
     def repeat_message4(self, cid: bytes, received_bytes: int, source: Endpoint, now: float) -> list[Transmit]:
         return self._completed.repeat(cid, received_bytes, source, now)
 
-    def settle(self, peer: AllowedPeer) -> None:
-        """A session with this peer is established: handshakes that began before are outdated."""
+    def settle(self, peer: AllowedPeer, half_open: HalfOpen | None = None) -> None:
+        """A session with this peer is established, by that handshake or by one of ours: those that began before that,
+        or before now, are outdated."""
         self._step += 1
-        peer.settled_at_step = self._step
+        peer.settled_at_step = self._step if half_open is None else half_open.began_at_step
 
     def forget(self, peer: PeerID) -> None:
         self._completed.forget(peer)
@@ -191,6 +192,7 @@ class Responder:
     def _open(self, message1: Message1, h1: bytes, source: Endpoint, now: float) -> HalfOpen:
         shared_secret, ciphertext = encapsulate(message1.encapsulation_key)
         own = self._own
+        self._step += 1
         head = Message2Head(self._entropy(CID_BYTES), self._entropy(NONCE_BYTES), ciphertext)
         h2 = keys.extend(h1, head.encode())
         statement = keys.responder_statement(h2, own.identity.fingerprint, own.claim)

@@ -251,6 +251,40 @@ def test_a_forged_message3_that_was_refused_makes_no_session_when_its_name_is_tr
     assert not target.sessions
 
 
+@pytest.mark.parametrize("trusted_after_s", [0.0, 0.01, 0.03, 0.05, 0.07])
+def test_who_begins_anew_before_it_is_trusted_need_not_wait_for_what_it_began_before(trusted_after_s: float) -> None:
+    world = World()
+    early, late = world.node(1), world.node(2)
+    early.handshaker.allow(identity(2).fingerprint, None)
+    world.connect(early, late)
+    world.run(0.3)
+    early.handshaker = world.handshaker(1)
+    early.handshaker.allow(identity(2).fingerprint, None)
+    world.connect(early, late)
+    world.run(trusted_after_s)
+    assert world.take_refused(late, early)
+    world.run_until(lambda: bool(early.sessions), 0.1)
+    assert early.session.psk == late.session.psk
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    link=st.sampled_from([PERFECT, Link(loss=0.2), Link(duplication=0.5, reordering=0.5), BAD]),
+    trusted_at=st.floats(0, 3),
+)
+def test_whenever_trust_becomes_mutual_both_end_with_the_same_session(seed: int, link: Link, trusted_at: float) -> None:
+    world = World(seed, link)
+    early, late = world.node(1), world.node(2)
+    early.handshaker.allow(identity(2).fingerprint, None)
+    world.connect(early, late)
+    world.run(trusted_at)
+    if not world.take_refused(late, early):
+        world.connect(late, early)
+    _until_quiet(world, early, late)
+    assert early.session.psk == late.session.psk
+
+
 def test_who_is_trusted_late_meets_the_attempt_that_it_ignored_until_then_at_once() -> None:
     world = World()
     low, high = world.node(ordered()[0]), world.node(ordered()[1])
