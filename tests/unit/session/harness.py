@@ -101,6 +101,10 @@ class Node:
         return [event for event in self.events if isinstance(event, HandshakeFailed)]
 
 
+PERFECT = Link()
+BAD = Link(loss=0.2, duplication=0.1, reordering=0.2)
+
+
 class World:
     """Time jumps from event to event. What is sent to an endpoint that no node has is lost.
 
@@ -227,3 +231,16 @@ class World:
             if sent.destination in node.endpoints:
                 node.handshaker.receive_datagram(sent.payload, sent.source, self.now)
                 self.drain(node)
+
+
+def until_quiet(world: World, a: Node, b: Node) -> None:
+    """An attempt that failed is begun again, as the owner of the machine does."""
+    for _ in range(5):
+        world.run(100)
+        if not (a.failures or b.failures):
+            return
+        begin = (a, b) if a.failures else (b, a)
+        for node in (a, b):
+            node.events[:] = node.sessions
+        world.connect(*begin)
+    raise AssertionError("attempts fail for ever")
