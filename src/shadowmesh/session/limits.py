@@ -32,9 +32,7 @@ RETRANSMISSIONS_WITHOUT_RECORD = 2  # of M3; then the responder has probably los
 # The responder.
 HALF_OPEN_S = GIVE_UP_S  # no longer than the initiator goes on
 REFUSED_S = MAX_RETRANSMIT_S * (1 + RETRANSMIT_JITTER)  # who sent no M3 for longer waits for no answer
-MAX_HALF_OPEN = (
-    256  # 8 KB each, 21 KB with a refused M3; a quarter second of the thousand signatures a second that a core can make
-)
+MAX_HALF_OPEN = 256  # 8 KB each, 21 KB with a refused M3; a quarter of the signatures that a core makes in a second
 MAX_HALF_OPEN_A_PREFIX = 16  # a /24 or /48
 MAX_UNPROVED_ADDRESSES = MAX_ENDPOINTS  # that one handshake, of either role, answers
 AMPLIFICATION = 3  # bytes sent for each byte received before the address is proved (as RFC 9000 §8.1)
