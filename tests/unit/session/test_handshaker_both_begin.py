@@ -9,6 +9,7 @@ from tests.unit.session.harness import (
     DEAD,
     PERFECT,
     Link,
+    Node,
     World,
     endpoint,
     identity,
@@ -51,10 +52,7 @@ def test_when_the_lower_one_gets_no_answer_the_higher_one_wins() -> None:
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_who_began_before_it_was_trusted_has_the_session_one_way_after(order: tuple[int, int]) -> None:
     world = World()
-    early, late = (world.node(ordered()[place]) for place in order)
-    early.handshaker.allow(identity(late.number).fingerprint, None)
-    world.connect(early, late)
-    world.run(0.3)
+    early, late = refused(world, *(ordered()[place] for place in order))
     assert not late.sessions
     assert world.take_refused(late, early)
     assert late.session.endpoint == early.endpoints[0]
@@ -68,10 +66,7 @@ def test_who_began_before_it_was_trusted_has_the_session_one_way_after(order: tu
 
 def test_a_message4_that_is_lost_then_comes_with_the_next_message3() -> None:
     world = World()
-    early, late = world.node(1), world.node(2)
-    early.handshaker.allow(identity(2).fingerprint, None)
-    world.connect(early, late)
-    world.run(0.3)
+    early, late = refused(world)
     world.lose = lambda sent: sent.message == 4
     assert world.take_refused(late, early)
     world.lose = lambda _: False
@@ -81,10 +76,7 @@ def test_a_message4_that_is_lost_then_comes_with_the_next_message3() -> None:
 
 def test_who_has_not_sent_message3_for_longer_than_it_would_wait_has_no_session() -> None:
     world = World()
-    early, late = world.node(1), world.node(2)
-    early.handshaker.allow(identity(2).fingerprint, None)
-    world.connect(early, late)
-    world.run(0.3)
+    early, late = refused(world)
     early.handshaker.cancel(identity(2).peer_id, world.now)
     world.run(REFUSED_S)
     assert not world.take_refused(late, early)
@@ -93,10 +85,8 @@ def test_who_has_not_sent_message3_for_longer_than_it_would_wait_has_no_session(
 
 def test_to_trust_one_peer_is_no_answer_to_another_that_waits() -> None:
     world = World()
-    early, late, third = world.node(1), world.node(2), world.node(3)
-    early.handshaker.allow(identity(2).fingerprint, None)
-    world.connect(early, late)
-    world.run(0.3)
+    _, late = refused(world)
+    third = world.node(3)
     assert not world.take_refused(late, third)
     assert not late.sessions
 
@@ -120,10 +110,7 @@ def test_a_forged_message3_that_was_refused_makes_no_session_when_its_name_is_tr
 @pytest.mark.parametrize("trusted_after_s", [0.0, 0.01, 0.03, 0.05, 0.07])
 def test_who_begins_anew_before_it_is_trusted_need_not_wait_for_what_it_began_before(trusted_after_s: float) -> None:
     world = World()
-    early, late = world.node(1), world.node(2)
-    early.handshaker.allow(identity(2).fingerprint, None)
-    world.connect(early, late)
-    world.run(0.3)
+    early, late = refused(world)
     early.handshaker = world.handshaker(1)
     early.handshaker.allow(identity(2).fingerprint, None)
     world.connect(early, late)
@@ -296,3 +283,12 @@ def test_over_two_paths_of_which_one_may_be_broken_both_end_with_the_same_sessio
     world.connect(b, a)
     until_quiet(world, a, b)
     assert a.session.psk == b.session.psk
+
+
+def refused(world: World, first: int = 1, second: int = 2) -> tuple[Node, Node]:
+    """The first waits for the second, which does not trust it."""
+    early, late = world.node(first), world.node(second)
+    early.handshaker.allow(identity(second).fingerprint, None)
+    world.connect(early, late)
+    world.run(0.3)
+    return early, late
