@@ -17,16 +17,16 @@ from shadowmesh.session.limits import (
     REFUSED_S,
     USED_S,
 )
+from shadowmesh.session.messages import InitiatorProof
 from shadowmesh.wire.endpoint import Endpoint
 from shadowmesh.wire.open_ids import IdTable, OpenIds
 
 
 @dataclass(frozen=True, slots=True)
 class RefusedMessage3:
-    """Of a peer that was not allowed when it came."""
+    """Of a peer that was not allowed when it came. Its signature is still to be verified."""
 
-    peer: PeerID
-    message: bytes = field(repr=False)
+    proof: InitiatorProof = field(repr=False)
     source: Endpoint
     came_at: float
 
@@ -81,7 +81,7 @@ class HalfOpenTable:
         """The last one whose M3 was refused to this peer, if the peer still waits for an answer."""
         for half_open in reversed(self._by_h1.values()):
             refused = half_open.refused
-            if refused is not None and refused.peer == peer:
+            if refused is not None and refused.proof.peer == peer:
                 return half_open if now <= refused.came_at + REFUSED_S else None
         return None
 

@@ -21,6 +21,7 @@ from shadowmesh.session.events import (
     SessionEvent,
 )
 from shadowmesh.session.fragments import CID_BYTES, Fragment, MissingRequest
+from shadowmesh.session.half_open import HalfOpen
 from shadowmesh.session.initiator import Attempt
 from shadowmesh.session.limits import (
     MAX_KNOWN_A_SOURCE,
@@ -108,17 +109,16 @@ class Handshaker:
 
     def take_refused(self, peer: PeerID, now: float) -> bool:
         """A peer that is allowed since a moment may have begun before, and wait: whether that makes a session."""
+        opened = self._responder.open_refused(peer, now)
+        if opened is None:
+            return False
         try:
-            opened = self._responder.open_refused(peer, now)
-            if opened is None:
-                return False
             self._accept(opened, now)
-        except DecodeError:
-            self._drops[DropReason.MALFORMED] += 1
+        except (DecodeError, Dropped) as error:
+            self._count(error)
             return False
-        except Dropped as dropped:
-            self._drops[dropped.reason] += 1
-            return False
+        finally:
+            self._watch_load()
         return True
 
     def own_record_changed(self, record: SignedRecord) -> None:
@@ -170,10 +170,8 @@ class Handshaker:
                     self._receive_cookie(CookieReply.decode(data), source, now)
                 case _:
                     self._receive_fragment(Fragment.decode(data), len(data), source, now)
-        except DecodeError:
-            self._drops[DropReason.MALFORMED] += 1
-        except Dropped as dropped:
-            self._drops[dropped.reason] += 1
+        except (DecodeError, Dropped) as error:
+            self._count(error)
         self._watch_load()
 
     def handle_timeout(self, now: float) -> None:
@@ -233,9 +231,7 @@ class Handshaker:
             self._outputs.append(authenticated)  # behind M3: what follows from it meets a peer that knows of us
             self._known.forget(cid)
         else:
-            established = attempt.receive_message4(message, now)
-            self._responder.settle(attempt.peer)
-            self._establish(attempt.peer, established)
+            self._establish(attempt.peer, attempt.receive_message4(message, now))
 
     def _receive_message3(self, fragment: Fragment, received_bytes: int, source: Endpoint, now: float) -> None:
         cid = fragment.flight.cid
@@ -254,9 +250,8 @@ class Handshaker:
         self._refuse_superseded(opened, now)
         transmits, established = self._responder.accept(opened, now)
         self._known.forget(opened.half_open.cid)
-        self._responder.settle(opened.peer, opened.half_open)
         # Before M4: whoever has M4 may count on the session being installed here.
-        self._establish(opened.peer, established)
+        self._establish(opened.peer, established, opened.half_open)
         self._outputs += transmits
 
     def _refuse_superseded(self, opened: OpenedMessage3, now: float) -> None:
@@ -271,8 +266,10 @@ class Handshaker:
             self._outputs += attempt.insist(now)
             raise Dropped(DropReason.SUPERSEDED)
 
-    def _establish(self, peer: AllowedPeer, established: SessionEstablished) -> None:
+    def _establish(self, peer: AllowedPeer, established: SessionEstablished, half_open: HalfOpen | None = None) -> None:
+        """`half_open`: the handshake that the peer began."""
         self._drop_attempt(peer.peer_id)
+        self._responder.settle(peer, half_open)
         self._outputs.append(established)
 
     def _receive_request(self, request: MissingRequest, received_bytes: int, source: Endpoint, now: float) -> None:
@@ -296,6 +293,9 @@ class Handshaker:
             return self._responder.ask(request, source)
         attempt = self._attempts_by_cid.get(request.flight.cid)
         return [] if attempt is None else attempt.ask(request, source)
+
+    def _count(self, error: DecodeError | Dropped) -> None:
+        self._drops[error.reason if isinstance(error, Dropped) else DropReason.MALFORMED] += 1
 
     def _watch_load(self) -> None:
         if self._responder.is_busy is not self._demands_cookies:

@@ -124,17 +124,17 @@ class Responder:
         proof = InitiatorProof.decode(keys.open_sealed(key, half_open.h3, sealed))
         peer = self._peers.get(proof.peer)
         if peer is None:
-            half_open.refused = RefusedMessage3(proof.peer, message, source, now)
+            half_open.refused = RefusedMessage3(proof, source, now)
             raise Dropped(DropReason.UNTRUSTED)
         return OpenedMessage3(half_open, proof, peer, source, now)
 
-    def open_refused(self, peer: PeerID, now: float) -> OpenedMessage3 | None:
+    def open_refused(self, peer_id: PeerID, now: float) -> OpenedMessage3 | None:
         """The last M3 that was refused to a peer which is allowed now, if it still waits for the answer."""
-        half_open = self._half_open.with_refused(peer, now)
-        if half_open is None or half_open.refused is None:
+        peer, half_open = self._peers.get(peer_id), self._half_open.with_refused(peer_id, now)
+        if peer is None or half_open is None or half_open.refused is None:
             return None
         refused = half_open.refused
-        return self.open_message3(half_open.cid, refused.message, refused.source, refused.came_at)
+        return OpenedMessage3(half_open, refused.proof, peer, refused.source, refused.came_at)
 
     def is_outdated(self, opened: OpenedMessage3) -> bool:
         """Whether it began before the last session with this peer: a late M3 must not undo that one."""

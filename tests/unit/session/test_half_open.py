@@ -1,7 +1,8 @@
 import math
 
-from tests.unit.session.harness import endpoint, identity
+from tests.unit.session.harness import endpoint, identity, record
 
+from shadowmesh.identity.keys import SIGNATURE_BYTES
 from shadowmesh.session.fragments import cut
 from shadowmesh.session.half_open import HalfOpen, HalfOpenTable, RefusedMessage3
 from shadowmesh.session.keys import Side
@@ -13,7 +14,7 @@ from shadowmesh.session.limits import (
     REFUSED_S,
     USED_S,
 )
-from shadowmesh.session.messages import Claim
+from shadowmesh.session.messages import Claim, InitiatorProof
 from shadowmesh.session.source_prefix import source_prefix
 from shadowmesh.wire.open_ids import OpenIds
 
@@ -32,7 +33,8 @@ def test_of_those_refused_to_one_peer_the_last_counts_while_it_is_fresh() -> Non
     first, last, other = (made_half_open(number) for number in (1, 2, 3))
     for half_open, peer, came_at in ((first, 1, 5.0), (last, 1, 4.0), (other, 2, 6.0)):
         table.add(half_open)
-        half_open.refused = RefusedMessage3(identity(peer).peer_id, b"message 3", endpoint(1), came_at)
+        proof = InitiatorProof(identity(peer).peer_id, Claim.of(record(peer)), bytes(SIGNATURE_BYTES))
+        half_open.refused = RefusedMessage3(proof, endpoint(1), came_at)
     assert table.with_refused(identity(1).peer_id, 4.0 + REFUSED_S) is last
     assert table.with_refused(identity(1).peer_id, 4.1 + REFUSED_S) is None
     assert table.with_refused(identity(3).peer_id, 6.0) is None
